@@ -1,0 +1,52 @@
+# How every target of this project is compiled, and the two functions that declare one.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+
+add_library(jigsaw_flags INTERFACE)
+target_compile_options(jigsaw_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wno-missing-field-initializers
+  -ffunction-sections -fdata-sections)
+target_compile_definitions(jigsaw_flags INTERFACE _GNU_SOURCE JIGSAW_VERSION="${PROJECT_VERSION}")
+target_include_directories(jigsaw_flags INTERFACE ${PROJECT_SOURCE_DIR}/lib)
+target_link_options(jigsaw_flags INTERFACE -Wl,--gc-sections)
+if(JIGSAW_WERROR)
+  target_compile_options(jigsaw_flags INTERFACE -Werror)
+endif()
+if(JIGSAW_SANITIZE)
+  set(JIGSAW_STATIC OFF)
+  target_compile_options(jigsaw_flags INTERFACE
+    -fsanitize=${JIGSAW_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(jigsaw_flags INTERFACE -fsanitize=${JIGSAW_SANITIZE})
+endif()
+
+# jigsaw_library(image DEPENDS base unionfs EXTERNAL PkgConfig::archive)
+#
+# One folder below lib/, one target, one namespace. DEPENDS are the folders it may include; a gtest
+# reads the #include lines and holds them against this list.
+function(jigsaw_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;EXTERNAL" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.S)
+  add_library(jigsaw_${name} STATIC ${sources})
+  list(TRANSFORM ARG_DEPENDS PREPEND jigsaw_)
+  target_link_libraries(jigsaw_${name} PUBLIC ${ARG_DEPENDS} jigsaw_flags PRIVATE ${ARG_EXTERNAL})
+endfunction()
+
+# jigsaw_program(01-process SOURCES main.cpp LINK jigsaw_base jigsaw_process [STATIC])
+#
+# An executable. STATIC ones are linked without a dynamic loader when JIGSAW_STATIC is on.
+function(jigsaw_program name)
+  cmake_parse_arguments(ARG "STATIC" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} jigsaw_flags)
+  if(ARG_STATIC AND JIGSAW_STATIC)
+    target_link_options(${name} PRIVATE -static)
+  endif()
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()

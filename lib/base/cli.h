@@ -1,0 +1,41 @@
+// What every executable of this project does the same way: CLI11 set up for programs that run other programs, one
+// form of error message, one set of exit codes, --explain, and "did you mean".
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace jigsaw::cli {
+
+struct Program {
+  std::string name;         // "jigsaw"
+  std::string description;  // one line
+};
+
+// The body of a main(): sets up the options shared by all programs (--explain[=json], --version, --help), lets `build`
+// add the program's own, parses the command line, and calls what the chosen subcommand stored with on_run().
+// Returns the exit code: the body's own, or that of the Error that ended it, printed as
+//   <program>: error: <what>
+//     hint: <how to mend it>
+int run_main(int argc, char** argv, const Program& program, const std::function<void(CLI::App&)>& build);
+
+// Stores what a subcommand does. `body` returns the exit code.
+void on_run(CLI::App& command, std::function<int()> body);
+
+// A command that takes a fixed first word and then any further words untouched, even ones that look like flags:
+//   run [options] IMAGE [COMMAND ARG...]
+// `first` is filled with the first word (required), `rest` with the others.
+void take_command_line(CLI::App& command, std::string& first, std::vector<std::string>& rest,
+                       const std::string& first_name, const std::string& first_help);
+// The same where the first word is itself the program: run [options] PROGRAM [ARG...]
+void take_command_line(CLI::App& command, std::vector<std::string>& words);
+
+// The options CLI11 knows below `app`, as "--name" and "-n": for did-you-mean.
+std::vector<std::string> known_options(const CLI::App& app);
+
+}  // namespace jigsaw::cli

@@ -1,0 +1,2 @@
+// A placeholder that goes with the first real file.
+namespace jigsaw::image {}

@@ -1,0 +1,67 @@
+#include "process/exec.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "process/signals.h"
+
+namespace jigsaw::process {
+
+const std::string* find_variable(const std::vector<std::string>& environment, std::string_view name) {
+  for (const std::string& variable : environment) {
+    if (variable.size() > name.size() && variable[name.size()] == '=' && variable.starts_with(name)) {
+      return &variable;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<std::string> current_environment() {
+  std::vector<std::string> result;
+  for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable) {
+    result.emplace_back(*variable);
+  }
+  return result;
+}
+
+std::string find_program(const std::string& name, const std::vector<std::string>& environment) {
+  if (name.empty()) {
+    throw Error("the name of the program is empty", "", kExitNotFound);
+  }
+  if (name.find('/') != std::string::npos) {
+    return name;
+  }
+  const std::string* variable = find_variable(environment, "PATH");
+  const std::string path = variable != nullptr ? variable->substr(5) : kDefaultPath;
+  std::string not_executable;
+  for (const std::string_view directory : text::split(path, ':')) {
+    const std::string candidate = fmt::format("{}/{}", directory.empty() ? "." : directory, name);
+    struct stat status {};
+    if (::stat(candidate.c_str(), &status) != 0 || S_ISDIR(status.st_mode)) {
+      continue;
+    }
+    if (::access(candidate.c_str(), X_OK) == 0) {
+      return candidate;
+    }
+    not_executable = not_executable.empty() ? candidate : not_executable;
+  }
+  if (!not_executable.empty()) {
+    throw Error(fmt::format("execute {}: {}", not_executable, errno_text(EACCES)), "give it the x permission: chmod +x",
+                kExitNotExecutable);
+  }
+  throw Error(fmt::format("program {} not found", text::quoted(name)),
+              fmt::format("it was looked for in PATH={}", path), kExitNotFound);
+}
+
+void exec(const Program& program, sys::Why why) {
+  if (program.arguments.empty()) {
+    throw Error("no program is given", "", kExitNotFound);
+  }
+  const std::string path = find_program(program.arguments.front(), program.environment);
+  restore_signals();
+  sys::execve(path, program.arguments, program.environment, why);
+}
+
+}  // namespace jigsaw::process

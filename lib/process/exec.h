@@ -1,0 +1,32 @@
+// exec: finding a program as a shell does, and becoming it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/sys.h"
+
+namespace jigsaw::process {
+
+struct Program {
+  std::vector<std::string> arguments;    // [0] is the name, looked for in PATH unless it holds a slash
+  std::vector<std::string> environment;  // "NAME=value"
+};
+
+// The file that `name` stands for: itself if it holds a '/', else the first executable one in the PATH of
+// `environment`, a PATH of its own if there is none. Throws with exit code 127 if there is none, 126 if it is there but
+// not executable. Paths are looked up in the root and directory of the calling process.
+std::string find_program(const std::string& name, const std::vector<std::string>& environment);
+
+// find_program() and execve(2). Puts signal dispositions and the signal mask back to the default first, so that the
+// program does not inherit ours (POSIX lets an ignored signal stay ignored across exec).
+[[noreturn]] void exec(const Program& program, sys::Why why = "the child becomes the program");
+
+// The value of NAME in a list of "NAME=value", or nothing.
+const std::string* find_variable(const std::vector<std::string>& environment, std::string_view name);
+// The calling process's own environment.
+std::vector<std::string> current_environment();
+
+inline constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+}  // namespace jigsaw::process

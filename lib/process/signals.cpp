@@ -1,0 +1,75 @@
+#include "process/signals.h"
+
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/explain.h"
+#include "base/flags.h"
+
+namespace jigsaw::process {
+namespace {
+
+sigset_t forwarded_signals() {
+  sigset_t set;
+  sigfillset(&set);
+  // Faults are ours to die of; the terminal's stop signals must stay default or a background read would spin.
+  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, SIGTTIN, SIGTTOU, SIGURG, SIGPIPE}) {
+    sigdelset(&set, number);
+  }
+  return set;
+}
+
+}  // namespace
+
+void restore_signals() {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; ++number) {
+    ::sigaction(number, &action, nullptr);  // refused for SIGKILL, SIGSTOP and glibc's own two
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+SignalGuard::SignalGuard() {
+  const sigset_t set = forwarded_signals();
+  check(::sigprocmask(SIG_BLOCK, &set, &former_), "block signals");
+}
+
+SignalGuard::~SignalGuard() { ::sigprocmask(SIG_SETMASK, &former_, nullptr); }
+
+ExitStatus supervise(Child& child) {
+  const sigset_t set = forwarded_signals();
+  const Fd signals(check(::signalfd(-1, &set, SFD_CLOEXEC), "watch for signals"));
+  while (true) {
+    // Reap first: the child may have ended before the descriptor existed, and one SIGCHLD may stand for many.
+    while (true) {
+      siginfo_t info{};
+      if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
+        break;
+      }
+      if (info.si_pid == child.pid()) {
+        return child.wait();
+      }
+      const pid_t rc = ::waitpid(info.si_pid, nullptr, 0);
+      explain::tell(rc, "an orphan fell to us: reap it, or it stays a zombie", [&] {
+        return explain::Call{"wait4", fmt::format("{}, …, 0, NULL", info.si_pid), ""};
+      });
+    }
+    signalfd_siginfo received{};
+    const ssize_t got = ::read(signals.get(), &received, sizeof received);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    check(got, "wait for a signal");
+    const int number = static_cast<int>(received.ssi_signo);
+    if (number != SIGCHLD) {
+      sys::send_signal(child.pidfd(), number, "we stand in the program's place: what is sent to us is meant for it");
+    }
+  }
+}
+
+}  // namespace jigsaw::process

@@ -1,0 +1,32 @@
+// Signals: a parent that stands between a terminal or a supervisor and a program hands on what it receives, and reaps.
+#pragma once
+
+#include <signal.h>
+
+#include "process/spawn.h"
+#include "process/status.h"
+
+namespace jigsaw::process {
+
+// Puts every signal disposition to the default and unblocks all, as a program expects at its start.
+void restore_signals();
+
+// Blocks the signals that supervise() hands on, so that none is lost between the clone and supervise(). Call it before
+// spawn(); exec() unblocks them in the child.
+class SignalGuard {
+ public:
+  SignalGuard();
+  ~SignalGuard();  // puts the former mask back
+  SignalGuard(const SignalGuard&) = delete;
+  SignalGuard& operator=(const SignalGuard&) = delete;
+
+ private:
+  sigset_t former_;
+};
+
+// Waits for `child`'s end; meanwhile every signal that reaches us is sent to it (not SIGCHLD, SIGTTIN, SIGTTOU and
+// SIGURG; SIGKILL and SIGSTOP can't be caught), and orphans that fall to us are reaped (PR_SET_CHILD_SUBREAPER is the
+// caller's to set). Needs a SignalGuard.
+ExitStatus supervise(Child& child);
+
+}  // namespace jigsaw::process

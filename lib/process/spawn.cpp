@@ -1,0 +1,117 @@
+#include "process/spawn.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/explain.h"
+
+namespace jigsaw::process {
+namespace {
+
+// The child's side from birth to exec. The one place, besides main, where exceptions end.
+[[noreturn]] void run_child(Channel& channel, const Body& body) noexcept {
+  int code = kExitFailure;
+  try {
+    const auto go = channel.receive();
+    if (!go || go->kind != Channel::Kind::kGo) {
+      ::_exit(kExitFailure);  // the parent died or gave up while we waited
+    }
+    Gate gate(channel);
+    code = body(gate);
+  } catch (const Error& error) {
+    channel.send_error(error);
+    code = error.code();
+  } catch (const std::exception& problem) {
+    channel.send_error(Error(problem.what()));
+  }
+  ::_exit(code);
+}
+
+}  // namespace
+
+void Gate::reach(const std::string& stop, const std::vector<int>& descriptors) {
+  channel_.send_reached(stop, descriptors);
+  const auto go = channel_.receive();
+  if (!go || go->kind != Channel::Kind::kGo) {
+    ::_exit(kExitFailure);
+  }
+}
+
+void Gate::tell(const std::string& stop, const std::vector<int>& descriptors) {
+  channel_.send_reached(stop, descriptors);
+}
+
+Child::Child(Child&& other) noexcept
+    : pid_(other.pid_),
+      pidfd_(std::move(other.pidfd_)),
+      channel_(std::move(other.channel_)),
+      finished_(std::exchange(other.finished_, true)) {}
+
+Child::~Child() {
+  if (!finished_) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+}
+
+void Child::release() { channel_.send_go(); }
+
+void Child::fail_with(Channel::Message message) {
+  // The child is on its way out: reap it before anything else is undone.
+  ::waitpid(pid_, nullptr, 0);
+  finished_ = true;
+  throw Error(std::move(message.text), std::move(message.hint), message.code).with_errno(message.error_number);
+}
+
+std::vector<Fd> Child::wait_reached(const std::string& stop) {
+  auto message = channel_.receive();
+  if (!message) {
+    throw fail("the child died before it was {}: {}", stop, wait().text());
+  }
+  if (message->kind == Channel::Kind::kError) {
+    fail_with(std::move(*message));
+  }
+  if (message->text != stop) {
+    throw fail("the child is {} where {} was expected", message->text, stop);
+  }
+  return std::move(message->descriptors);
+}
+
+void Child::wait_started() {
+  if (auto message = channel_.receive()) {
+    if (message->kind == Channel::Kind::kError) {
+      fail_with(std::move(*message));
+    }
+    throw fail("the child stopped unexpectedly: {}", message->text);
+  }
+}
+
+ExitStatus Child::wait() {
+  int status = 0;
+  pid_t rc = -1;
+  do {
+    rc = ::waitpid(pid_, &status, 0);
+  } while (rc < 0 && errno == EINTR);
+  explain::tell(rc, "the exit status stays in the kernel until the parent takes it", [&] {
+    return explain::Call{"wait4", fmt::format("{}, [{}], 0, NULL", pid_, from_wait_status(status).text()), "wait"};
+  });
+  finished_ = true;
+  check(rc, "wait for process {}", pid_);
+  return from_wait_status(status);
+}
+
+void Child::detach() { finished_ = true; }
+
+Child spawn(const SpawnOptions& options, const Body& body) {
+  auto [ours, theirs] = Channel::make_pair();
+  sys::Cloned cloned = sys::clone3({.flags = options.namespaces, .cgroup = options.cgroup}, options.why);
+  if (cloned.pid == 0) {
+    ours.close();
+    run_child(theirs, body);
+  }
+  theirs.close();
+  return Child(cloned.pid, std::move(cloned.pidfd), std::move(ours));
+}
+
+}  // namespace jigsaw::process

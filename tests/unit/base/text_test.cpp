@@ -1,0 +1,60 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace jigsaw {
+namespace {
+
+TEST(Text, NumbersAreWholeOrRefused) {
+  EXPECT_EQ(text::to_u64("18446744073709551615"), UINT64_MAX);
+  for (const char* bad : {"", "-1", "+1", " 1", "1 ", "1x", "0x1", "18446744073709551616"}) {
+    EXPECT_FALSE(text::to_u64(bad)) << bad;
+  }
+}
+
+TEST(Text, SizesTakeDockersUnits) {
+  EXPECT_EQ(text::parse_size("65536", "memory"), 65536U);
+  EXPECT_EQ(text::parse_size("64k", "memory"), 65536U);
+  EXPECT_EQ(text::parse_size("1.5M", "memory"), 1572864U);
+  EXPECT_EQ(text::parse_size("2GiB", "memory"), 2147483648U);
+  for (const char* bad : {"", "m", "1x", "-5m", "1e3", "99999999999t", "1m1m", "1 m"}) {
+    EXPECT_THROW(text::parse_size(bad, "memory"), Error) << bad;
+  }
+}
+
+TEST(Text, DurationsAreGos) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(text::parse_duration("1h2m3.5s", "time"), 1h + 2min + 3500ms);
+  EXPECT_EQ(text::parse_duration("300ms", "time"), 300ms);
+  EXPECT_THROW(text::parse_duration("5", "time"), Error);
+  EXPECT_THROW(text::parse_duration("s", "time"), Error);
+}
+
+TEST(Text, TimesSurviveTheWayThere) {
+  const auto time = text::parse_rfc3339("2024-05-01T10:20:30.123456789Z");
+  ASSERT_TRUE(time);
+  EXPECT_EQ(text::rfc3339(*time), "2024-05-01T10:20:30.123456789Z");
+  EXPECT_EQ(text::parse_rfc3339("2024-05-01T12:20:30+02:00"), text::parse_rfc3339("2024-05-01T10:20:30Z"));
+  EXPECT_FALSE(text::parse_rfc3339("yesterday"));
+}
+
+TEST(Text, ClosestFindsSlipsOnly) {
+  const std::vector<std::string> names = {"run", "pull", "push", "images"};
+  EXPECT_EQ(text::closest("rum", names), "run");
+  EXPECT_EQ(text::closest("imagse", names), "images");
+  EXPECT_FALSE(text::closest("frobnicate", names));
+}
+
+TEST(Text, QuotedShowsControlBytes) { EXPECT_EQ(text::quoted("a\n\x1b\"b"), "\"a\\n\\x1b\\\"b\""); }
+
+TEST(Text, Utf8IsStrict) {
+  EXPECT_TRUE(text::is_utf8("grüße 한국어"));
+  for (const char* bad : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    EXPECT_FALSE(text::is_utf8(bad));
+  }
+}
+
+}  // namespace
+}  // namespace jigsaw

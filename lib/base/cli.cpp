@@ -29,6 +29,7 @@ std::map<const CLI::App*, Command>& commands() {
   return stored;
 }
 std::string g_explain;
+std::vector<std::string> g_command_line;
 
 void add_explain(CLI::App& app) {
   app.add_flag("--explain{text}", g_explain, "tell every action as it happens; --explain=json for programs");
@@ -137,6 +138,8 @@ int parse_and_run(int argc, char** argv, const Program& program, const std::func
 
 }  // namespace
 
+const std::vector<std::string>& command_line() { return g_command_line; }
+
 std::vector<std::string> known_options(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
@@ -176,6 +179,7 @@ void take_command_line(CLI::App& command, std::vector<std::string>& words) {
 int run_main(int argc, char** argv, const Program& program, const std::function<void(CLI::App&)>& build) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an EPIPE of that write, not our death
   log::set_sink(log::to_terminal(program.name, STDERR_FILENO));
+  g_command_line.assign(argv, argv + argc);
   try {
     return parse_and_run(argc, argv, program, build);
   } catch (const Error& error) {

@@ -35,6 +35,9 @@ void take_command_line(CLI::App& command, std::string& first, std::vector<std::s
 // The same where the first word is itself the program: run [options] PROGRAM [ARG...]
 void take_command_line(CLI::App& command, std::vector<std::string>& words);
 
+// The words this program was started with.
+const std::vector<std::string>& command_line();
+
 // The options CLI11 knows below `app`, as "--name" and "-n": for did-you-mean.
 std::vector<std::string> known_options(const CLI::App& app);
 

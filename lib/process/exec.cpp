@@ -59,7 +59,8 @@ void exec(const Program& program, sys::Why why) {
   if (program.arguments.empty()) {
     throw Error("no program is given", "", kExitNotFound);
   }
-  const std::string path = find_program(program.arguments.front(), program.environment);
+  const std::string path =
+      program.file.empty() ? find_program(program.arguments.front(), program.environment) : program.file;
   restore_signals();
   sys::execve(path, program.arguments, program.environment, why);
 }

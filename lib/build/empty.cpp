@@ -1,2 +1,2 @@
 // A placeholder that goes with the first real file.
-namespace jigsaw::engine {}
+namespace jigsaw::build {}

@@ -1,0 +1,23 @@
+// jigsaw: all the pieces together. A table of commands, each in a file of its own below commands/.
+#include <CLI/CLI.hpp>
+
+#include "base/cli.h"
+#include "commands/commands.h"
+
+using namespace jigsaw;
+
+int main(int argc, char** argv) {
+  return cli::run_main(argc, argv, {"jigsaw", "build and run containers"}, [](CLI::App& app) {
+    commands::add_settings(app);
+    commands::add_transfer(app, "pull", "fetch an image from a registry");
+    commands::add_transfer(app, "push", "send an image to a registry");
+    commands::add_transfer(app, "login", "remember the password for a registry");
+    commands::add_transfer(app, "logout", "forget the password for a registry");
+    commands::add_transfer(app, "save", "write images to an archive");
+    commands::add_transfer(app, "load", "read images from an archive");
+    commands::add_transfer(app, "copy", "copy an image from one place to another");
+    commands::add_transfer(app, "unpack", "write an image's root file system to a directory");
+    commands::add_transfer(app, "import", "make an image from a root file system archive");
+    commands::add_transfer(app, "export", "write a container's root file system as an archive");
+  });
+}

@@ -9,6 +9,7 @@ using namespace jigsaw;
 int main(int argc, char** argv) {
   return cli::run_main(argc, argv, {"jigsaw", "build and run containers"}, [](CLI::App& app) {
     commands::add_settings(app);
+    commands::add_ps(app);
     commands::add_transfer(app, "pull", "fetch an image from a registry");
     commands::add_transfer(app, "push", "send an image to a registry");
     commands::add_transfer(app, "login", "remember the password for a registry");

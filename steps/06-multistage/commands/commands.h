@@ -9,6 +9,8 @@ class App;
 
 namespace jigsaw::commands {
 
+void add_ps(CLI::App& app);
+
 // Adds `name` as a command that is carried out by jigsaw-transfer: the same words are handed on to it.
 void add_transfer(CLI::App& app, const char* name, const char* description);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -373,10 +374,25 @@ void fchmod(int fd, mode_t mode, std::string_view name, Why why) {
   check(rc, "change the mode of {}", name);
 }
 
+void fsetxattr(int fd, const std::string& attribute, std::string_view value, std::string_view name, Why why) {
+  const int rc = ::fsetxattr(fd, attribute.c_str(), value.data(), value.size(), 0);
+  explain::tell(rc, why, [&] {
+    return Call{"fsetxattr", fmt::format("{}, {}, {}, {}, 0", fd, quoted(attribute), quoted(value), value.size()),
+                fmt::format("setfattr -n {} -v {} {}", attribute, shell_word(value), shell_word(name))};
+  });
+  check(rc, "set the attribute {} of {}", attribute, name);
+}
+
 void chdir(const std::string& path, Why why) {
   const int rc = ::chdir(path.c_str());
   explain::tell(rc, why, [&] { return Call{"chdir", quoted(path), fmt::format("cd {}", shell_word(path))}; });
   check(rc, "change directory to {}", path);
+}
+
+void chroot(const std::string& path, Why why) {
+  const int rc = ::chroot(path.c_str());
+  explain::tell(rc, why, [&] { return Call{"chroot", quoted(path), fmt::format("chroot {}", shell_word(path))}; });
+  check(rc, "change the root to {}", path);
 }
 
 void fchdir(int fd, std::string_view name, Why why) {

@@ -96,7 +96,10 @@ void mknodat(int directory, const std::string& path, mode_t mode, dev_t device, 
 void symlinkat(const std::string& target, int directory, const std::string& path, Why why);
 void fchown(int fd, uid_t uid, gid_t gid, std::string_view name, Why why);
 void fchmod(int fd, mode_t mode, std::string_view name, Why why);
+// fsetxattr(2) of a value in text form on a file opened for reading.
+void fsetxattr(int fd, const std::string& attribute, std::string_view value, std::string_view name, Why why);
 void chdir(const std::string& path, Why why);
+void chroot(const std::string& path, Why why);
 void fchdir(int fd, std::string_view name, Why why);
 
 // One write(2) of `text` to a kernel file (cgroup, id map, sysctl): those take a value in one piece or not at all.

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"base", {}},
     {"process", {"base"}},
-    {"namespaces", {"base"}},
+    {"namespaces", {"base", "process"}},
     {"rootfs", {"base"}},
     {"cgroups", {"base"}},
     {"unionfs", {"base", "rootfs"}},

@@ -1,0 +1,79 @@
+#include "rootfs/pivot.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "rootfs/mountinfo.h"
+
+namespace jigsaw::rootfs {
+namespace {
+
+// EINVAL stands for four different mistakes; only one of them is true.
+std::string why_pivot_failed(int root) {
+  const MountEntry* above = nullptr;
+  const auto table = mount_table();
+  for (const MountEntry& entry : table) {
+    above = entry.target == "/" ? &entry : above;
+  }
+  struct stat here {};
+  struct stat parent {};
+  if (::fstat(root, &here) == 0 && ::stat("/", &parent) == 0 && here.st_dev == parent.st_dev &&
+      here.st_ino == parent.st_ino) {
+    return "the new root is the present root";
+  }
+  if (above != nullptr && above->type == "rootfs") {
+    return "the present root is the initramfs, which can't be moved: use --no-pivot";
+  }
+  if (above != nullptr && above->propagation.find("shared:") != std::string::npos) {
+    return "the mount at / is shared: make it private first";
+  }
+  return "the new root must be a mount point below the present root";
+}
+
+}  // namespace
+
+void set_propagation(uint64_t flag) {
+  sys::mount({.target = "/", .flags = MS_REC | flag}, "nothing mounted from here on may show up on the host");
+  if (flag != MS_PRIVATE) {
+    sys::mount({.target = "/", .flags = MS_PRIVATE}, "the kernel attaches a new root only to a private mount");
+  }
+}
+
+void make_private() { set_propagation(MS_PRIVATE); }
+
+Fd bind_root(const std::string& path) {
+  struct stat status {};
+  check(::stat(path.c_str(), &status), "open the root directory {}", path);
+  if (!S_ISDIR(status.st_mode)) {
+    throw system_error(ENOTDIR, fmt::format("open the root directory {}", path));
+  }
+  return sys::clone_mount(AT_FDCWD, path, sys::Depth::kRecursive, "the new root must be a mount of its own");
+}
+
+void attach_root(int root) {
+  const Fd place = files::open("/", O_PATH | O_DIRECTORY);
+  sys::move_mount(root, place.get(), "/", "the new root is attached on top of the old one, where no path leads to it");
+}
+
+void enter_root(int root, RootChange how) {
+  sys::fchdir(root, "the new root", "stand in the new root while the roots change places");
+  if (how == RootChange::kMoveAndChroot) {
+    sys::mount({.source = ".", .target = "/", .flags = MS_MOVE}, "the new root covers the old one");
+    sys::chroot(".", "from here on / is the new root");
+    return sys::chdir("/", "and we are in it");
+  }
+  try {
+    sys::pivot_root(".", ".", "the new root becomes /, and the old one is put on top of it");
+  } catch (Error& error) {
+    throw error.error_number() == EINVAL ? std::move(error).with_hint(why_pivot_failed(root)) : error;
+  }
+  sys::unmount(".", MNT_DETACH, "the old root goes, and with it every path to the host's files");
+  sys::chdir("/", "the working directory is now inside");
+}
+
+}  // namespace jigsaw::rootfs

@@ -11,3 +11,14 @@ endif()
 
 # fmt has no static archive in Debian, so a static program takes its headers.
 target_link_libraries(jigsaw_flags INTERFACE fmt::fmt-header-only)
+
+# What image and build need where no network is involved: hashes, decompression, and libarchive for the formats that
+# Dockerfiles and `import` meet. Static archives, so that a static program can take them; the linker leaves out what
+# is not used. A program links this one or jigsaw_remote_libraries, never both.
+add_library(jigsaw_local_libraries INTERFACE)
+foreach(library archive crypto zstd lzma bz2 z)
+  find_library(JIGSAW_STATIC_${library} NAMES lib${library}.a REQUIRED)
+  mark_as_advanced(JIGSAW_STATIC_${library})
+  target_link_libraries(jigsaw_local_libraries INTERFACE ${JIGSAW_STATIC_${library}})
+endforeach()
+target_link_libraries(jigsaw_local_libraries INTERFACE Threads::Threads)

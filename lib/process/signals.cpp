@@ -1,12 +1,16 @@
 #include "process/signals.h"
 
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "base/explain.h"
 #include "base/flags.h"
+#include "process/terminal.h"
 
 namespace jigsaw::process {
 namespace {
@@ -19,6 +23,38 @@ sigset_t forwarded_signals() {
     sigdelset(&set, number);
   }
   return set;
+}
+
+// Reaps whoever has ended. Returns true once that is `child`, which is left to its wait().
+bool reap(const Child& child) {
+  while (true) {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
+      return false;
+    }
+    if (info.si_pid == child.pid()) {
+      return true;
+    }
+    const pid_t rc = ::waitpid(info.si_pid, nullptr, 0);
+    explain::tell(rc, "an orphan fell to us: reap it, or it stays a zombie", [&] {
+      return explain::Call{"wait4", fmt::format("{}, …, 0, NULL", info.si_pid), ""};
+    });
+  }
+}
+
+void hand_on(int signals, const Child& child, int terminal) {
+  signalfd_siginfo received{};
+  const ssize_t got = ::read(signals, &received, sizeof received);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
+    return;
+  }
+  check(got, "wait for a signal");
+  const int number = static_cast<int>(received.ssi_signo);
+  if (number == SIGWINCH && terminal >= 0) {
+    copy_window_size(STDIN_FILENO, terminal);
+  } else if (number != SIGCHLD) {
+    sys::send_signal(child.pidfd(), number, "we stand in the program's place: what is sent to us is meant for it");
+  }
 }
 
 }  // namespace
@@ -41,35 +77,33 @@ SignalGuard::SignalGuard() {
 
 SignalGuard::~SignalGuard() { ::sigprocmask(SIG_SETMASK, &former_, nullptr); }
 
-ExitStatus supervise(Child& child) {
+ExitStatus supervise(Child& child, const SuperviseOptions& options) {
   const sigset_t set = forwarded_signals();
-  const Fd signals(check(::signalfd(-1, &set, SFD_CLOEXEC), "watch for signals"));
-  while (true) {
-    // Reap first: the child may have ended before the descriptor existed, and one SIGCHLD may stand for many.
-    while (true) {
-      siginfo_t info{};
-      if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
-        break;
-      }
-      if (info.si_pid == child.pid()) {
-        return child.wait();
-      }
-      const pid_t rc = ::waitpid(info.si_pid, nullptr, 0);
-      explain::tell(rc, "an orphan fell to us: reap it, or it stays a zombie", [&] {
-        return explain::Call{"wait4", fmt::format("{}, …, 0, NULL", info.si_pid), ""};
-      });
+  const Fd signals(check(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "watch for signals"));
+  std::optional<Relay> relay;
+  if (options.terminal >= 0) {
+    relay.emplace(STDIN_FILENO, STDOUT_FILENO, options.terminal);
+  }
+  // Reap before waiting: the child may have ended before the descriptor existed, and one SIGCHLD may stand for many.
+  while (!reap(child)) {
+    pollfd watched[] = {{signals.get(), POLLIN, 0}, {relay ? relay->master() : -1, POLLIN, 0}, {relay ? relay->input() : -1, POLLIN, 0}};
+    if (::poll(watched, 3, -1) < 0 && errno != EINTR) {
+      throw system_error(errno, "wait for a signal");
     }
-    signalfd_siginfo received{};
-    const ssize_t got = ::read(signals.get(), &received, sizeof received);
-    if (got < 0 && errno == EINTR) {
-      continue;
+    if (watched[1].revents != 0) {
+      relay->master_ready();
     }
-    check(got, "wait for a signal");
-    const int number = static_cast<int>(received.ssi_signo);
-    if (number != SIGCHLD) {
-      sys::send_signal(child.pidfd(), number, "we stand in the program's place: what is sent to us is meant for it");
+    if (watched[2].revents != 0) {
+      relay->input_ready();
+    }
+    if (watched[0].revents != 0) {
+      hand_on(signals.get(), child, options.terminal);
     }
   }
+  if (relay) {
+    relay->drain();
+  }
+  return child.wait();
 }
 
 }  // namespace jigsaw::process

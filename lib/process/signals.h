@@ -24,9 +24,14 @@ class SignalGuard {
   sigset_t former_;
 };
 
+struct SuperviseOptions {
+  // The master of the program's terminal, or -1: what comes from our stdin goes to it, what it says to our stdout, and
+  // SIGWINCH copies the window's size instead of being handed on.
+  int terminal = -1;
+};
 // Waits for `child`'s end; meanwhile every signal that reaches us is sent to it (not SIGCHLD, SIGTTIN, SIGTTOU and
 // SIGURG; SIGKILL and SIGSTOP can't be caught), and orphans that fall to us are reaped (PR_SET_CHILD_SUBREAPER is the
 // caller's to set). Needs a SignalGuard.
-ExitStatus supervise(Child& child);
+ExitStatus supervise(Child& child, const SuperviseOptions& options = {});
 
 }  // namespace jigsaw::process

@@ -147,5 +147,38 @@ TEST(Supervise, HandsSignalsOnAndKeepsExitCodes) {
   EXPECT_EQ(supervise(child).code, 42);
 }
 
+TEST(Supervise, CopiesWhatTheProgramsTerminalSays) {
+  const SignalGuard guard;
+  const Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(master);
+  ASSERT_EQ(::unlockpt(master.get()), 0);
+  const std::string slave = ::ptsname(master.get());
+  const files::TemporaryDirectory place;
+  // Our own stdout becomes a file while the relay writes to it.
+  const Fd former = duplicate(STDOUT_FILENO);
+  const Fd capture = files::open(place.path() + "/out", O_RDWR | O_CREAT);
+  const Fd nothing = files::open("/dev/null", O_RDONLY);
+  const Fd former_input = duplicate(STDIN_FILENO);
+  ::dup2(capture.get(), STDOUT_FILENO);
+  ::dup2(nothing.get(), STDIN_FILENO);
+  Child child = spawn({}, [&](Gate&) -> int {
+    ::setsid();
+    const int end = ::open(slave.c_str(), O_RDWR);
+    for (const int fd : {0, 1, 2}) {
+      ::dup2(end, fd);
+    }
+    exec({{"sh", "-c", "test -t 0 && test -t 1 && echo on a terminal; cat; seq 1 20000; exit 5"}, current_environment()});
+  });
+  child.release();
+  child.wait_started();
+  const ExitStatus status = supervise(child, {.terminal = master.get()});
+  ::dup2(former.get(), STDOUT_FILENO);
+  ::dup2(former_input.get(), STDIN_FILENO);
+  EXPECT_EQ(status.code, 5);
+  const std::string said = files::read(place.path() + "/out");
+  EXPECT_THAT(said, testing::StartsWith("on a terminal\r\n"));
+  EXPECT_THAT(said, testing::EndsWith("20000\r\n")) << "the end of the output was lost";
+}
+
 }  // namespace
 }  // namespace jigsaw::process

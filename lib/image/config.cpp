@@ -1,0 +1,241 @@
+#include "image/config.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+
+namespace jigsaw::image {
+namespace {
+
+using json::Value;
+using json::View;
+
+// A JSON object used as a set: {"80/tcp": {}}.
+std::vector<std::string> read_set(const View& config, std::string_view key) {
+  std::vector<std::string> result;
+  if (const auto set = config.find(key)) {
+    set->each_member([&](const std::string& name, const View&) { result.push_back(name); });
+    std::sort(result.begin(), result.end());
+  }
+  return result;
+}
+
+Value write_set(const std::vector<std::string>& names) {
+  Value value = Value::object();
+  for (const std::string& name : names) {
+    value[name] = Value::object();
+  }
+  return value;
+}
+
+std::chrono::nanoseconds read_duration(const View& view, std::string_view key) {
+  const auto member = view.find(key);
+  return std::chrono::nanoseconds(member ? member->integer(0) : 0);
+}
+
+Healthcheck read_healthcheck(const View& view) {
+  Healthcheck result{.test = view.strings_or_none("Test"),
+                     .interval = read_duration(view, "Interval"),
+                     .timeout = read_duration(view, "Timeout"),
+                     .start_period = read_duration(view, "StartPeriod"),
+                     .start_interval = read_duration(view, "StartInterval")};
+  if (const auto retries = view.find("Retries")) {
+    result.retries = retries->integer(0);
+  }
+  return result;
+}
+
+Value write_healthcheck(const Healthcheck& check) {
+  Value value = Value::object();
+  if (!check.test.empty()) {
+    value["Test"] = check.test;
+  }
+  for (const auto& [key, duration] :
+       {std::pair{"Interval", check.interval}, std::pair{"Timeout", check.timeout},
+        std::pair{"StartPeriod", check.start_period}, std::pair{"StartInterval", check.start_interval}}) {
+    if (duration.count() != 0) {
+      value[key] = duration.count();
+    }
+  }
+  if (check.retries != 0) {
+    value["Retries"] = check.retries;
+  }
+  return value;
+}
+
+RunConfig read_run_config(const View& view) {
+  RunConfig result{.user = view.string_or("User", ""),
+                   .exposed_ports = read_set(view, "ExposedPorts"),
+                   .env = view.strings_or_none("Env"),
+                   .entrypoint = view.strings_or_none("Entrypoint"),
+                   .cmd = view.strings_or_none("Cmd"),
+                   .volumes = read_set(view, "Volumes"),
+                   .working_dir = view.string_or("WorkingDir", ""),
+                   .labels = {},
+                   .stop_signal = view.string_or("StopSignal", ""),
+                   .healthcheck = std::nullopt,
+                   .shell = view.strings_or_none("Shell"),
+                   .on_build = view.strings_or_none("OnBuild")};
+  if (const auto labels = view.find("Labels")) {
+    result.labels = labels->string_map();
+  }
+  if (const auto check = view.find("Healthcheck")) {
+    result.healthcheck = read_healthcheck(*check);
+  }
+  return result;
+}
+
+Value write_run_config(const RunConfig& config) {
+  Value value = Value::object();
+  const auto text = [&](const char* key, const std::string& what) {
+    if (!what.empty()) {
+      value[key] = what;
+    }
+  };
+  const auto list = [&](const char* key, const std::vector<std::string>& what) {
+    if (!what.empty()) {
+      value[key] = what;
+    }
+  };
+  text("User", config.user);
+  if (!config.exposed_ports.empty()) {
+    value["ExposedPorts"] = write_set(config.exposed_ports);
+  }
+  list("Env", config.env);
+  list("Entrypoint", config.entrypoint);
+  list("Cmd", config.cmd);
+  if (config.healthcheck) {
+    value["Healthcheck"] = write_healthcheck(*config.healthcheck);
+  }
+  if (!config.volumes.empty()) {
+    value["Volumes"] = write_set(config.volumes);
+  }
+  text("WorkingDir", config.working_dir);
+  list("OnBuild", config.on_build);
+  if (!config.labels.empty()) {
+    value["Labels"] = config.labels;
+  }
+  text("StopSignal", config.stop_signal);
+  list("Shell", config.shell);
+  return value;
+}
+
+Digest read_diff_id(const View& view) {
+  const std::string text = view.string();
+  if (auto digest = Digest::try_parse(text)) {
+    return *digest;
+  }
+  view.refuse(fmt::format("is no digest: {}", text::quoted(text)));
+}
+
+std::vector<Digest> read_diff_ids(const View& root) {
+  const View rootfs = root.at("rootfs");
+  if (rootfs.string_or("type", "layers") != "layers") {
+    rootfs.at("type").refuse("must be \"layers\"");
+  }
+  std::vector<Digest> result;
+  if (const auto list = rootfs.find("diff_ids")) {
+    if (list->size() > kLayersLimit) {
+      list->refuse(fmt::format("has more than {} layers", kLayersLimit));
+    }
+    list->each([&](const View& each) { result.push_back(read_diff_id(each)); });
+  }
+  return result;
+}
+
+Value write_history(const History& entry) {
+  Value value = Value::object();
+  for (const auto& [key, what] : {std::pair{"created", &entry.created}, std::pair{"created_by", &entry.created_by},
+                                  std::pair{"author", &entry.author}, std::pair{"comment", &entry.comment}}) {
+    if (!what->empty()) {
+      value[key] = *what;
+    }
+  }
+  if (entry.empty_layer) {
+    value["empty_layer"] = true;
+  }
+  return value;
+}
+
+}  // namespace
+
+ImageConfig parse_config(std::string_view text, std::string_view name) {
+  const json::Document document{std::string(text), std::string(name)};
+  const View root = document.root();
+  ImageConfig result{.created = root.string_or("created", ""),
+                     .author = root.string_or("author", ""),
+                     .platform = {.os = root.string_or("os", ""),
+                                  .architecture = root.string_or("architecture", ""),
+                                  .variant = root.string_or("variant", ""),
+                                  .os_version = root.string_or("os.version", ""),
+                                  .os_features = root.strings_or_none("os.features")},
+                     .config = {},
+                     .diff_ids = read_diff_ids(root),
+                     .history = {}};
+  if (const auto config = root.find("config")) {
+    result.config = read_run_config(*config);
+  }
+  if (const auto history = root.find("history")) {
+    history->each([&](const View& each) {
+      result.history.push_back(History{.created = each.string_or("created", ""),
+                                       .created_by = each.string_or("created_by", ""),
+                                       .author = each.string_or("author", ""),
+                                       .comment = each.string_or("comment", ""),
+                                       .empty_layer = each.boolean_or("empty_layer", false)});
+    });
+  }
+  return result;
+}
+
+std::string write_config(const ImageConfig& config) {
+  Value value = Value::object();
+  const auto text = [&](const char* key, const std::string& what) {
+    if (!what.empty()) {
+      value[key] = what;
+    }
+  };
+  text("created", config.created);
+  text("author", config.author);
+  value["architecture"] = config.platform.architecture;
+  value["os"] = config.platform.os;
+  text("variant", config.platform.variant);
+  text("os.version", config.platform.os_version);
+  if (!config.platform.os_features.empty()) {
+    value["os.features"] = config.platform.os_features;
+  }
+  value["config"] = write_run_config(config.config);
+  Value diff_ids = Value::array();
+  for (const Digest& diff_id : config.diff_ids) {
+    diff_ids.push_back(diff_id.text());
+  }
+  value["rootfs"] = Value{{"type", "layers"}, {"diff_ids", std::move(diff_ids)}};
+  if (!config.history.empty()) {
+    value["history"] = Value::array();
+    for (const History& entry : config.history) {
+      value["history"].push_back(write_history(entry));
+    }
+  }
+  return json::dump(value);
+}
+
+std::vector<Digest> chain_ids(const std::vector<Digest>& diff_ids) {
+  std::vector<Digest> result;
+  for (const Digest& diff_id : diff_ids) {
+    result.push_back(result.empty() ? diff_id
+                                    : digest_of(fmt::format("{} {}", result.back().text(), diff_id.text())));
+  }
+  return result;
+}
+
+void check_agreement(const Manifest& manifest, const ImageConfig& config, std::string_view name) {
+  if (manifest.layers.size() != config.diff_ids.size()) {
+    throw Error(fmt::format("{}: the manifest has {} layers, but the config has {} diff_ids", name,
+                            manifest.layers.size(), config.diff_ids.size()),
+                "the image is broken or was made to mislead; nothing of it is used");
+  }
+}
+
+}  // namespace jigsaw::image

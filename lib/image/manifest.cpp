@@ -1,0 +1,327 @@
+#include "image/manifest.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+
+namespace jigsaw::image {
+namespace {
+
+using json::Value;
+using json::View;
+
+constexpr uint64_t kDescriptorLimit = INT64_MAX;  // sizes are int64 in the spec
+constexpr size_t kTextLimit = 4096;               // bytes of a media type or URL
+
+std::string short_text(const View& view) {
+  std::string text = view.string();
+  if (text.size() > kTextLimit) {
+    view.refuse(fmt::format("is longer than {} bytes", kTextLimit));
+  }
+  return text;
+}
+
+Platform read_platform(const View& view) {
+  return Platform{.os = view.string_or("os", ""),
+                  .architecture = view.string_or("architecture", ""),
+                  .variant = view.string_or("variant", ""),
+                  .os_version = view.string_or("os.version", ""),
+                  .os_features = view.strings_or_none("os.features")};
+}
+
+std::map<std::string, std::string> read_annotations(const View& view) {
+  const auto annotations = view.find("annotations");
+  return annotations ? annotations->string_map() : std::map<std::string, std::string>();
+}
+
+Digest read_digest(const View& view) {
+  const std::string text = view.string();
+  if (auto digest = Digest::try_parse(text)) {
+    return *digest;
+  }
+  view.refuse(fmt::format("is no digest: {}", text::quoted(text)),
+              "a digest is sha256: and 64 hex digits in lower case, or sha512: and 128");
+}
+
+Descriptor read_descriptor(const View& view) {
+  Descriptor result{.media_type = short_text(view.at("mediaType")),
+                    .digest = read_digest(view.at("digest")),
+                    .size = view.at("size").unsigned_integer(kDescriptorLimit),
+                    .annotations = read_annotations(view),
+                    .urls = view.strings_or_none("urls"),
+                    .artifact_type = view.string_or("artifactType", "")};
+  if (const auto platform = view.find("platform")) {
+    result.platform = read_platform(*platform);
+  }
+  return result;
+}
+
+void check_version(const View& root) {
+  if (root.at("schemaVersion").integer() != 2) {
+    root.at("schemaVersion").refuse("must be 2", "version 1 manifests went out of use in 2017: push the image anew");
+  }
+}
+
+Value platform_value(const Platform& platform) {
+  Value value{{"architecture", platform.architecture}, {"os", platform.os}};
+  if (!platform.os_version.empty()) {
+    value["os.version"] = platform.os_version;
+  }
+  if (!platform.os_features.empty()) {
+    value["os.features"] = platform.os_features;
+  }
+  if (!platform.variant.empty()) {
+    value["variant"] = platform.variant;
+  }
+  return value;
+}
+
+Value descriptor_value(const Descriptor& descriptor) {
+  Value value{{"mediaType", descriptor.media_type}, {"digest", descriptor.digest.text()}, {"size", descriptor.size}};
+  if (!descriptor.urls.empty()) {
+    value["urls"] = descriptor.urls;
+  }
+  if (!descriptor.annotations.empty()) {
+    value["annotations"] = descriptor.annotations;
+  }
+  if (descriptor.platform) {
+    value["platform"] = platform_value(*descriptor.platform);
+  }
+  if (!descriptor.artifact_type.empty()) {
+    value["artifactType"] = descriptor.artifact_type;
+  }
+  return value;
+}
+
+DocumentKind classify_view(const View& root, std::string_view name, std::string_view declared) {
+  const bool manifest = root.find("config") || root.find("layers");
+  const bool index = root.find("manifests").has_value();
+  const std::string written = root.string_or("mediaType", "");
+  if (root.find("fsLayers") || (root.find("schemaVersion") && root.at("schemaVersion").value() == 1)) {
+    throw Error(fmt::format("{} is a Docker schema 1 manifest, which this program does not read", name),
+                "it is a format from before 2016: pull and push the image with a newer Docker, or rebuild it");
+  }
+  if (manifest && index) {
+    throw Error(fmt::format("{} is a manifest and an index at once", name),
+                "a document that two readers understand differently is refused (CVE-2021-41190)");
+  }
+  if (!manifest && !index) {
+    throw fail("{} is neither an image manifest nor an index", name);
+  }
+  const auto contradicts = [&](std::string_view type) {
+    return !type.empty() && ((is_index_type(type) && !index) || (is_manifest_type(type) && !manifest));
+  };
+  if (contradicts(written) || contradicts(declared) ||
+      (!written.empty() && !is_index_type(written) && !is_manifest_type(written))) {
+    throw fail("{} says it is of type {}, but holds {}", name,
+               text::quoted(contradicts(declared) ? declared : std::string_view(written)), index ? "an index" : "a manifest");
+  }
+  if (!written.empty() && !declared.empty() && written != declared &&
+      (is_index_type(declared) || is_manifest_type(declared))) {
+    throw fail("{} was announced as {}, but says it is {}", name, text::quoted(declared), text::quoted(written));
+  }
+  return index ? DocumentKind::kIndex : DocumentKind::kManifest;
+}
+
+std::string machine_architecture() {
+#if defined(__x86_64__)
+  return "amd64";
+#elif defined(__aarch64__)
+  return "arm64";
+#elif defined(__arm__)
+  return "arm";
+#elif defined(__i386__)
+  return "386";
+#elif defined(__riscv)
+  return "riscv64";
+#elif defined(__s390x__)
+  return "s390x";
+#elif defined(__powerpc64__)
+  return "ppc64le";
+#else
+#error "which GOARCH is this?"
+#endif
+}
+
+std::string default_variant(std::string_view architecture) {
+  return architecture == "arm64" ? "v8" : architecture == "arm" ? "v7" : "";
+}
+
+// How well `offered` fits: 0 is not at all, larger is better.
+int fitness(const Platform& offered, const Platform& wanted) {
+  if (offered.os != wanted.os || offered.architecture != wanted.architecture) {
+    return 0;
+  }
+  const std::string variant = wanted.variant.empty() ? default_variant(wanted.architecture) : wanted.variant;
+  const std::string has = offered.variant.empty() ? default_variant(offered.architecture) : offered.variant;
+  if (has == variant) {
+    return 100;
+  }
+  // An older variant of the same architecture runs here; the newest of those is the best.
+  if (has.size() == 2 && variant.size() == 2 && has[0] == 'v' && variant[0] == 'v' && has[1] < variant[1]) {
+    return 10 + (has[1] - '0');
+  }
+  return has.empty() ? 1 : 0;
+}
+
+}  // namespace
+
+bool is_index_type(std::string_view type) { return type == media::kIndex || type == media::kDockerList; }
+bool is_manifest_type(std::string_view type) { return type == media::kManifest || type == media::kDockerManifest; }
+
+DocumentKind classify(std::string_view text, std::string_view name, std::string_view declared) {
+  if (declared == media::kDockerSchema1 || declared == media::kDockerSchema1Signed) {
+    throw Error(fmt::format("{} is a Docker schema 1 manifest, which this program does not read", name),
+                "it is a format from before 2016: pull and push the image with a newer Docker, or rebuild it");
+  }
+  const json::Document document{std::string(text), std::string(name)};
+  return classify_view(document.root(), name, declared);
+}
+
+Manifest parse_manifest(std::string_view text, std::string_view name, std::string_view declared) {
+  const json::Document document{std::string(text), std::string(name)};
+  const View root = document.root();
+  if (classify_view(root, name, declared) != DocumentKind::kManifest) {
+    throw fail("{} is an index, not the manifest of one image", name);
+  }
+  check_version(root);
+  Manifest result{.media_type = root.string_or("mediaType", declared.empty() ? media::kManifest : declared),
+                  .config = read_descriptor(root.at("config")),
+                  .layers = {},
+                  .annotations = read_annotations(root),
+                  .artifact_type = root.string_or("artifactType", "")};
+  const View layers = root.at("layers");
+  if (layers.size() > kLayersLimit) {
+    layers.refuse(fmt::format("has more than {} layers", kLayersLimit));
+  }
+  layers.each([&](const View& layer) { result.layers.push_back(read_descriptor(layer)); });
+  if (const auto subject = root.find("subject")) {
+    result.subject = read_descriptor(*subject);
+  }
+  return result;
+}
+
+Index parse_index(std::string_view text, std::string_view name, std::string_view declared) {
+  const json::Document document{std::string(text), std::string(name)};
+  const View root = document.root();
+  if (classify_view(root, name, declared) != DocumentKind::kIndex) {
+    throw fail("{} is the manifest of one image, not an index", name);
+  }
+  check_version(root);
+  Index result{.media_type = root.string_or("mediaType", declared.empty() ? media::kIndex : declared),
+               .manifests = {},
+               .annotations = read_annotations(root)};
+  root.at("manifests").each([&](const View& each) { result.manifests.push_back(read_descriptor(each)); });
+  return result;
+}
+
+Descriptor parse_descriptor(std::string_view text, std::string_view name) {
+  const json::Document document{std::string(text), std::string(name)};
+  return read_descriptor(document.root());
+}
+
+std::string write_manifest(const Manifest& manifest) {
+  Value value{{"schemaVersion", 2}, {"mediaType", manifest.media_type}};
+  if (!manifest.artifact_type.empty()) {
+    value["artifactType"] = manifest.artifact_type;
+  }
+  value["config"] = descriptor_value(manifest.config);
+  value["layers"] = Value::array();
+  for (const Descriptor& layer : manifest.layers) {
+    value["layers"].push_back(descriptor_value(layer));
+  }
+  if (manifest.subject) {
+    value["subject"] = descriptor_value(*manifest.subject);
+  }
+  if (!manifest.annotations.empty()) {
+    value["annotations"] = manifest.annotations;
+  }
+  return json::dump(value);
+}
+
+std::string write_index(const Index& index) {
+  Value value{{"schemaVersion", 2}, {"mediaType", index.media_type}, {"manifests", Value::array()}};
+  for (const Descriptor& manifest : index.manifests) {
+    value["manifests"].push_back(descriptor_value(manifest));
+  }
+  if (!index.annotations.empty()) {
+    value["annotations"] = index.annotations;
+  }
+  return json::dump(value);
+}
+
+Compression compression_of(std::string_view type) {
+  constexpr std::string_view kForeign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+  constexpr std::string_view kDockerZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+  constexpr std::string_view kOld = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+  if (type == media::kLayer || type == media::kDockerLayer || type == kOld) {
+    return Compression::kNone;
+  }
+  if (type == media::kLayerGzip || type == media::kDockerLayerGzip || type == kForeign ||
+      type == std::string(kOld) + "+gzip") {
+    return Compression::kGzip;
+  }
+  if (type == media::kLayerZstd || type == kDockerZstd || type == std::string(kOld) + "+zstd") {
+    return Compression::kZstd;
+  }
+  throw Error(fmt::format("{} is no type of layer that this program can unpack", text::quoted(type)),
+              "it unpacks tar layers: uncompressed, gzip or zstd");
+}
+
+Platform host_platform() {
+  const std::string architecture = machine_architecture();
+  return Platform{.os = "linux", .architecture = architecture, .variant = default_variant(architecture)};
+}
+
+Platform parse_platform(std::string_view text) {
+  const auto fields = text::split(text, '/');
+  const auto valid = [](std::string_view field) {
+    return !field.empty() && std::all_of(field.begin(), field.end(), [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
+    });
+  };
+  if (fields.size() > 3 || !std::all_of(fields.begin(), fields.end(), valid)) {
+    throw Error(fmt::format("{} is no platform", text::quoted(text)), "write os/architecture or os/architecture/variant: linux/arm64");
+  }
+  Platform result = host_platform();
+  const auto is_os = [](std::string_view word) {
+    return word == "linux" || word == "windows" || word == "darwin" || word == "freebsd";
+  };
+  if (fields.size() == 1 && is_os(fields[0])) {
+    result.os = fields[0];
+    return result;
+  }
+  result.os = fields.size() == 1 ? "linux" : text::lower(fields[0]);
+  std::string architecture = text::lower(fields.size() == 1 ? fields[0] : fields[1]);
+  for (const auto& [alias, real] : {std::pair{"x86_64", "amd64"}, std::pair{"x86-64", "amd64"},
+                                    std::pair{"aarch64", "arm64"}, std::pair{"i386", "386"}, std::pair{"armhf", "arm"}}) {
+    architecture = architecture == alias ? real : architecture;
+  }
+  result.architecture = architecture;
+  result.variant = fields.size() == 3 ? std::string(fields[2]) : default_variant(architecture);
+  return result;
+}
+
+std::string platform_text(const Platform& platform) {
+  return fmt::format("{}/{}{}{}", platform.os.empty() ? "unknown" : platform.os,
+                     platform.architecture.empty() ? "unknown" : platform.architecture,
+                     platform.variant.empty() ? "" : "/", platform.variant);
+}
+
+std::optional<Descriptor> choose_platform(const Index& index, const Platform& wanted) {
+  const Descriptor* best = nullptr;
+  int best_fitness = 0;
+  for (const Descriptor& candidate : index.manifests) {
+    const int fits = candidate.platform ? fitness(*candidate.platform, wanted) : index.manifests.size() == 1 ? 1 : 0;
+    if (fits > best_fitness) {
+      best = &candidate;
+      best_fitness = fits;
+    }
+  }
+  return best != nullptr ? std::optional(*best) : std::nullopt;
+}
+
+}  // namespace jigsaw::image

@@ -1,0 +1,180 @@
+#include "image/store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+
+namespace jigsaw::image {
+namespace {
+
+constexpr const char* kFolders[] = {"blobs", "blobs/sha256", "blobs/sha512", "layers", "roots", "tmp", "locks"};
+
+void check_schema(const std::string& text, const std::string& path) {
+  const json::Document document(text, path);
+  const int64_t version = document.root().at("schema").integer(0);
+  if (version > kSchemaVersion) {
+    throw Error(fmt::format("{} is of schema {}, and this program knows {} at most", path, version, kSchemaVersion),
+                "a newer jigsaw has used this directory: use that one, or another --root");
+  }
+}
+
+void make_store(const std::string& root) {
+  files::make_directories(root, 0700);
+  for (const char* folder : kFolders) {
+    files::make_directories(fmt::format("{}/{}", root, folder), 0755);
+  }
+  const files::Lock lock = files::Lock::take(root + "/locks/index");
+  if (!files::exists(root + "/index.json")) {
+    files::replace(root + "/index.json", write_index(Index{.manifests = {}}), {.mode = 0644});
+  }
+  files::replace(root + "/oci-layout", R"({"imageLayoutVersion":"1.0.0"})", {.mode = 0644});
+  // Last, since its presence says that all the rest is there.
+  files::replace(root + "/jigsaw.json", json::dump(json::Value{{"schema", kSchemaVersion}}) + "\n", {.mode = 0644});
+}
+
+}  // namespace
+
+// --- a blob being written
+
+struct BlobWriter::State {
+  std::string path;
+  std::string blobs;
+  Fd file;
+  Hasher hasher;
+  uint64_t size = 0;
+  bool done = false;
+};
+
+BlobWriter::BlobWriter(std::string directory, std::string blobs) : state_(std::make_unique<State>()) {
+  state_->path = fmt::format("{}/blob-{}", directory, files::random_hex(8));
+  state_->blobs = std::move(blobs);
+  state_->file = files::open(state_->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+}
+
+BlobWriter::~BlobWriter() {
+  if (state_ && !state_->done) {
+    ::unlink(state_->path.c_str());
+  }
+}
+
+BlobWriter::BlobWriter(BlobWriter&&) noexcept = default;
+BlobWriter& BlobWriter::operator=(BlobWriter&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+
+void BlobWriter::write(std::string_view bytes) {
+  files::write_all(state_->file.get(), bytes, state_->path);
+  state_->hasher.update(bytes);
+  state_->size += bytes.size();
+}
+
+uint64_t BlobWriter::size() const { return state_->size; }
+
+Digest BlobWriter::commit(const std::optional<Digest>& expected) {
+  Digest digest = state_->hasher.finish();
+  if (expected && expected->algorithm() != digest.algorithm()) {
+    Hasher other(expected->algorithm());
+    const Fd again = files::open(state_->path, O_RDONLY);
+    std::string buffer(1U << 20, '\0');
+    for (ssize_t got = 0; (got = check(::read(again.get(), buffer.data(), buffer.size()), "read {}", state_->path)) > 0;) {
+      other.update(std::string_view(buffer).substr(0, static_cast<size_t>(got)));
+    }
+    digest = other.finish();
+  }
+  if (expected && *expected != digest) {
+    throw fail("the content has the digest {}, not {} as announced", digest.text(), expected->text());
+  }
+  const std::string place = fmt::format("{}/{}/{}", state_->blobs, digest.algorithm_name(), digest.hex());
+  check(::rename(state_->path.c_str(), place.c_str()), "rename {} to {}", state_->path, place);
+  state_->done = true;
+  return digest;
+}
+
+// --- the store itself
+
+Store Store::open(const std::string& root) {
+  const std::string marker = root + "/jigsaw.json";
+  if (const auto text = files::read_if_exists(marker)) {
+    check_schema(*text, marker);
+  } else {
+    make_store(root);
+  }
+  return Store(root);
+}
+
+files::Lock Store::use() const { return files::Lock::take(root_ + "/locks/use", files::Lock::Mode::kShared); }
+
+files::Lock Store::lock_content(const Digest& digest) const {
+  return files::Lock::take(fmt::format("{}/locks/content-{}", root_, digest.hex()));
+}
+
+std::string Store::blob_path(const Digest& digest) const {
+  return fmt::format("{}/blobs/{}/{}", root_, digest.algorithm_name(), digest.hex());
+}
+
+bool Store::has_blob(const Digest& digest) const { return ::access(blob_path(digest).c_str(), F_OK) == 0; }
+
+Fd Store::open_blob(const Digest& digest) const {
+  auto file = files::open_if_exists(blob_path(digest), O_RDONLY | O_NOFOLLOW);
+  if (!file) {
+    throw Error(fmt::format("the blob {} is not in the store", digest.text()),
+                "pull the image again to fetch what is missing");
+  }
+  return std::move(*file);
+}
+
+std::string Store::read_blob(const Descriptor& descriptor, size_t limit) const {
+  if (descriptor.size > limit) {
+    throw fail("{} says it has {} bytes; at most {} are read", descriptor.digest.text(), descriptor.size, limit);
+  }
+  std::string text = files::read_fd(open_blob(descriptor.digest).get(), descriptor.digest.text(), limit);
+  if (text.size() != descriptor.size) {
+    throw fail("{} has {} bytes, not {} as its descriptor says", descriptor.digest.text(), text.size(), descriptor.size);
+  }
+  if (const Digest real = digest_of(text, descriptor.digest.algorithm()); real != descriptor.digest) {
+    throw fail("the content of {} has another digest: {}", descriptor.digest.text(), real.text());
+  }
+  return text;
+}
+
+BlobWriter Store::new_blob() const { return BlobWriter(temporary_directory(), root_ + "/blobs"); }
+
+Descriptor Store::add_blob(std::string_view bytes, std::string_view media_type) const {
+  const Digest digest = digest_of(bytes);
+  if (!has_blob(digest)) {
+    BlobWriter writer = new_blob();
+    writer.write(bytes);
+    writer.commit(digest);
+  }
+  return Descriptor{.media_type = std::string(media_type), .digest = digest, .size = bytes.size()};
+}
+
+void Store::remove_blob(const Digest& digest) const {
+  if (::unlink(blob_path(digest).c_str()) != 0 && errno != ENOENT) {
+    throw system_error(errno, fmt::format("remove {}", blob_path(digest)));
+  }
+}
+
+std::string default_root() {
+  if (::geteuid() == 0) {
+    return "/var/lib/jigsaw";
+  }
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data == '/') {
+    return fmt::format("{}/jigsaw", data);
+  }
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home != '/') {
+    throw Error("HOME is not set, so there is no place for images", "give one with --root DIR");
+  }
+  return fmt::format("{}/.local/share/jigsaw", home);
+}
+
+}  // namespace jigsaw::image

@@ -133,7 +133,7 @@ int parse_and_run(int argc, char** argv, const Program& program, const std::func
     }
     explain::start(g_explain == "json" ? explain::Format::kJson : explain::Format::kText, STDERR_FILENO);
   }
-  return stored->second.body();
+  return program.around ? program.around(stored->second.body) : stored->second.body();
 }
 
 }  // namespace
@@ -176,23 +176,27 @@ void take_command_line(CLI::App& command, std::vector<std::string>& words) {
   stored.rest = &words;
 }
 
-int run_main(int argc, char** argv, const Program& program, const std::function<void(CLI::App&)>& build) {
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an EPIPE of that write, not our death
-  log::set_sink(log::to_terminal(program.name, STDERR_FILENO));
-  g_command_line.assign(argv, argv + argc);
+int report_errors(const std::string& program, const std::function<int()>& body) {
   try {
-    return parse_and_run(argc, argv, program, build);
+    return body();
   } catch (const Error& error) {
-    std::string message = fmt::format("{}: error: {}\n", program.name, error.message());
+    std::string message = fmt::format("{}: error: {}\n", program, error.message());
     if (!error.hint().empty()) {
       message += fmt::format("  hint: {}\n", error.hint());
     }
     std::fputs(message.c_str(), stderr);
     return error.code();
   } catch (const std::exception& problem) {
-    std::fputs(fmt::format("{}: error: {}\n", program.name, problem.what()).c_str(), stderr);
+    std::fputs(fmt::format("{}: error: {}\n", program, problem.what()).c_str(), stderr);
     return kExitFailure;
   }
+}
+
+int run_main(int argc, char** argv, const Program& program, const std::function<void(CLI::App&)>& build) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an EPIPE of that write, not our death
+  log::set_sink(log::to_terminal(program.name, STDERR_FILENO));
+  g_command_line.assign(argv, argv + argc);
+  return report_errors(program.name, [&] { return parse_and_run(argc, argv, program, build); });
 }
 
 }  // namespace jigsaw::cli

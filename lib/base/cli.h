@@ -15,6 +15,8 @@ namespace jigsaw::cli {
 struct Program {
   std::string name;         // "jigsaw"
   std::string description;  // one line
+  // Called with the body of the chosen command, to prepare the process for it; returns its exit code.
+  std::function<int(const std::function<int()>& body)> around = nullptr;
 };
 
 // The body of a main(): sets up the options shared by all programs (--explain[=json], --version, --help), lets `build`
@@ -23,6 +25,9 @@ struct Program {
 //   <program>: error: <what>
 //     hint: <how to mend it>
 int run_main(int argc, char** argv, const Program& program, const std::function<void(CLI::App&)>& build);
+
+// Calls `body` and prints the Error that ends it, if one does: run_main() for a process that has begun already.
+int report_errors(const std::string& program, const std::function<int()>& body);
 
 // Stores what a subcommand does. `body` returns the exit code.
 void on_run(CLI::App& command, std::function<int()> body);

@@ -3,11 +3,12 @@
 
 #include "base/cli.h"
 #include "commands/commands.h"
+#include "commands/rootless.h"
 
 using namespace jigsaw;
 
 int main(int argc, char** argv) {
-  return cli::run_main(argc, argv, {"jigsaw", "build and run containers"}, [](CLI::App& app) {
+  return cli::run_main(argc, argv, {"jigsaw", "build and run containers", commands::as_root_of_a_namespace}, [](CLI::App& app) {
     commands::add_settings(app);
     commands::add_ps(app);
     commands::add_transfer(app, "pull", "fetch an image from a registry");

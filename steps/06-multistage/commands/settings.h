@@ -13,6 +13,8 @@ namespace jigsaw::commands {
 
 // Adds --root and --run-root to a program.
 void add_settings(CLI::App& app);
+// Fixes the places for the rest of the process: defaults are those of the user who started it.
+void settle_paths();
 // The places they name, or the defaults. To be called once the command line is parsed.
 engine::Paths paths();
 

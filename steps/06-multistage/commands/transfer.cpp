@@ -30,6 +30,8 @@ void add_transfer(CLI::App& app, const char* name, const char* description) {
   command->prefix_command();
   cli::on_run(*command, []() -> int {
     std::vector<std::string> words = cli::command_line();
+    const engine::Paths places = paths();
+    words.insert(words.begin() + 1, {"--root", places.root, "--run-root", places.run_root});
     const std::string program = transfer_program();
     process::exec({.arguments = std::move(words), .environment = process::current_environment(), .file = program},
                   "another program of jigsaw holds the network and compression libraries");

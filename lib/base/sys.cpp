@@ -338,6 +338,24 @@ void mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
   check(rc, "make directory {}", path);
 }
 
+int try_mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
+  const int rc = ::mkdirat(directory, path.c_str(), mode);
+  explain::tell(rc, why, [&] {
+    return Call{"mkdirat", fmt::format("{}, {}, {:04o}", directory_name(directory), quoted(path), mode),
+                fmt::format("mkdir -m {:o} {}", mode, shell_word(path))};
+  });
+  return rc < 0 ? errno : 0;
+}
+
+int try_rmdirat(int directory, const std::string& path, std::string_view shown, Why why) {
+  const int rc = ::unlinkat(directory, path.c_str(), AT_REMOVEDIR);
+  explain::tell(rc, why, [&] {
+    return Call{"unlinkat", fmt::format("{}, {}, AT_REMOVEDIR", directory_name(directory), quoted(path)),
+                fmt::format("rmdir {}", shell_word(shown))};
+  });
+  return rc < 0 ? errno : 0;
+}
+
 void mknodat(int directory, const std::string& path, mode_t mode, dev_t device, Why why) {
   const int rc = ::mknodat(directory, path.c_str(), mode, device);
   explain::tell(rc, why, [&] {
@@ -425,6 +443,19 @@ void write_file(const std::string& path, std::string_view text, Why why) {
 
 int try_write_file(const std::string& path, std::string_view text, Why why) {
   return write_once(AT_FDCWD, path, text, path, why);
+}
+
+int try_write_file_at(int directory, const std::string& path, std::string_view text, std::string_view shown, Why why) {
+  return write_once(directory, path, text, shown, why);
+}
+
+void write_fd(int fd, std::string_view text, std::string_view shown, Why why) {
+  const ssize_t rc = ::write(fd, text.data(), text.size());
+  explain::tell(rc, why, [&] {
+    return Call{"write", fmt::format("{}, {}, {}", fd, quoted(text), text.size()),
+                fmt::format("echo {} > {}", shell_word(text::trim(text)), shell_word(shown))};
+  });
+  check(rc, "write {} to {}", quoted(text::trim(text)), shown);
 }
 
 void sethostname(std::string_view name, Why why) {

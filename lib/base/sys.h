@@ -92,12 +92,16 @@ struct OpenHow {
 };
 Fd openat2(int directory, const std::string& path, const OpenHow& how, Why why);
 void mkdirat(int directory, const std::string& path, mode_t mode, Why why);
+// The same, but gives back the errno (0: made) instead of throwing.
+int try_mkdirat(int directory, const std::string& path, mode_t mode, Why why);
 void mknodat(int directory, const std::string& path, mode_t mode, dev_t device, Why why);
 void symlinkat(const std::string& target, int directory, const std::string& path, Why why);
 void fchown(int fd, uid_t uid, gid_t gid, std::string_view name, Why why);
 void fchmod(int fd, mode_t mode, std::string_view name, Why why);
 // fsetxattr(2) of a value in text form on a file opened for reading.
 void fsetxattr(int fd, const std::string& attribute, std::string_view value, std::string_view name, Why why);
+// unlinkat(2) with AT_REMOVEDIR; gives back the errno (0: removed).
+int try_rmdirat(int directory, const std::string& path, std::string_view shown, Why why);
 void chdir(const std::string& path, Why why);
 void chroot(const std::string& path, Why why);
 void fchdir(int fd, std::string_view name, Why why);
@@ -108,6 +112,9 @@ void write_file(const std::string& path, std::string_view text, Why why);
 void write_file_at(int directory, const std::string& path, std::string_view text, std::string_view shown, Why why);
 // The same, but gives back the errno (0: written) instead of throwing.
 int try_write_file(const std::string& path, std::string_view text, Why why);
+int try_write_file_at(int directory, const std::string& path, std::string_view text, std::string_view shown, Why why);
+// One write(2) to a kernel file that is open already.
+void write_fd(int fd, std::string_view text, std::string_view shown, Why why);
 
 // --- identity -------------------------------------------------------------------------------------------------
 

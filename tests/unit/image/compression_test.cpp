@@ -1,0 +1,110 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "base/error.h"
+#include "image/compress.h"
+#include "image/inflate.h"
+
+namespace jigsaw::image {
+namespace {
+
+std::string sample() {
+  std::string text;
+  for (int i = 0; i < 200'000; ++i) {
+    text += std::to_string(i * 7919LL % 1'000'003);
+  }
+  return text;
+}
+
+Compressor::Read reader(const std::string& text) {
+  return [&text, at = size_t{0}](std::span<char> space) mutable {
+    const size_t length = std::min({space.size(), text.size() - at, size_t{70'001}});
+    std::memcpy(space.data(), text.data() + at, length);
+    at += length;
+    return length;
+  };
+}
+
+std::string compress(const std::string& text, Compression kind) {
+  Compressor compressor(kind, reader(text));
+  std::string result;
+  std::vector<char> space(33'333);
+  while (const size_t got = compressor.read(space)) {
+    result.append(space.data(), got);
+  }
+  return result;
+}
+
+std::string inflate(std::string_view bytes, size_t step) {
+  std::string result;
+  Inflater inflater([&](std::string_view plain) { result += plain; });
+  for (size_t at = 0; at < bytes.size(); at += step) {
+    inflater.write(bytes.substr(at, step));
+  }
+  inflater.finish();
+  return result;
+}
+
+class EachKind : public testing::TestWithParam<Compression> {};
+INSTANTIATE_TEST_SUITE_P(Compression, EachKind, testing::Values(Compression::kNone, Compression::kGzip, Compression::kZstd));
+
+TEST_P(EachKind, GoesBothWaysInPiecesOfAnySize) {
+  const std::string text = sample();
+  const std::string packed = compress(text, GetParam());
+  for (const size_t step : {size_t{1} << 20U, size_t{4096}, size_t{7}, size_t{1}}) {
+    EXPECT_EQ(inflate(packed, step) == text, true) << step;
+  }
+}
+
+TEST_P(EachKind, GivesTheSameBytesEachTime) {
+  const std::string text = sample();
+  EXPECT_EQ(compress(text, GetParam()), compress(text, GetParam()));
+}
+
+TEST_P(EachKind, PiecesOneAfterTheOtherAreOneStream) {
+  const std::string text = sample();
+  const std::string packed = compress(text, GetParam()) + compress("tail", GetParam());
+  EXPECT_EQ(inflate(packed, 1000) == text + "tail", true);
+}
+
+TEST_P(EachKind, DamageIsNoticed) {
+  if (GetParam() == Compression::kNone) {
+    GTEST_SKIP() << "plain bytes have no checksum";
+  }
+  const std::string packed = compress(sample(), GetParam());
+  EXPECT_THROW(inflate(packed.substr(0, packed.size() / 2), 4096), Error);
+  EXPECT_THROW(inflate(packed.substr(0, packed.size() - 1), 4096), Error);
+  EXPECT_THROW(inflate(packed + "trailing garbage", 4096), Error);
+  for (size_t at = 20; at < packed.size(); at += packed.size() / 17) {
+    std::string flipped = packed;
+    flipped[at] = static_cast<char>(flipped[at] ^ 16);
+    EXPECT_THROW(inflate(flipped, 4096), Error) << at;
+  }
+}
+
+TEST(Inflate, HighlyCompressedInputComesOutInSmallPieces) {
+  const std::string zeros(64U << 20U, '\0');
+  for (const Compression kind : {Compression::kGzip, Compression::kZstd}) {
+    const std::string packed = compress(zeros, kind);
+    size_t largest = 0;
+    size_t total = 0;
+    Inflater inflater([&](std::string_view plain) {
+      largest = std::max(largest, plain.size());
+      total += plain.size();
+    });
+    inflater.write(packed);
+    inflater.finish();
+    EXPECT_EQ(total, zeros.size());
+    EXPECT_LE(largest, 256U << 10U);
+  }
+}
+
+TEST(Inflate, OtherFormatsAreNamed) {
+  EXPECT_THROW(inflate(std::string("\xfd" "7zXZ\0abc", 9), 100), Error);
+  EXPECT_THROW(inflate("", 1), Error);
+}
+
+}  // namespace
+}  // namespace jigsaw::image

@@ -14,7 +14,7 @@ class ModeChange {
  public:
   // Throws an Error that says what is wrong.
   static ModeChange parse(std::string_view text);
-  // The permission bits (07777) of a file that had `mode`. X counts for directories and executables.
+  // The permission bits (07777) for a file whose st_mode is `mode`. X counts for directories and executables.
   mode_t apply(mode_t mode) const;
 
  private:

@@ -41,10 +41,10 @@ bool take_continuation(std::string_view& line, char escape) {
 }
 
 // Only ADD, COPY and RUN in their shell form take here-documents, also behind ONBUILD.
-bool takes_heredocs(const Statement& statement, char escape) {
+bool takes_heredocs(const Statement& statement) {
   const std::string keyword = text::upper(statement.keyword);
   if (keyword == "ONBUILD") {
-    return !statement.arguments.empty() && takes_heredocs(sub_statement(statement, escape), escape);
+    return !statement.arguments.empty() && takes_heredocs(sub_statement(statement));
   }
   if (keyword != "ADD" && keyword != "COPY" && keyword != "RUN") {
     return false;
@@ -57,7 +57,7 @@ bool takes_heredocs(const Statement& statement, char escape) {
 }
 
 // Fills keyword, flags and arguments from `text`.
-void split(Statement& statement, char escape) {
+void split(Statement& statement) {
   const std::string_view text = statement.text;
   const std::string_view trimmed = trim_blanks(text);
   size_t end = 0;
@@ -65,7 +65,7 @@ void split(Statement& statement, char escape) {
     end += 1;
   }
   statement.keyword = trimmed.substr(0, end);
-  std::string_view rest = take_flags(trimmed.substr(end), escape, statement.flags);
+  std::string_view rest = take_flags(trimmed.substr(end), statement.escape, statement.flags);
   const auto base = static_cast<size_t>(trimmed.data() + end - text.data());
   for (Flag& flag : statement.flags) {
     flag.offset += base;
@@ -133,6 +133,7 @@ class Parser {
     directives_open_ = false;
     Statement statement;
     statement.source = source_;
+    statement.escape = file_.escape;
     statement.first_line = first;
     bool goes_on = take_continuation(line, file_.escape);
     if (!goes_on && line.empty()) {
@@ -143,8 +144,8 @@ class Parser {
       goes_on = continuation(statement);
     }
     statement.last_line = next_ - 1;
-    split(statement, file_.escape);
-    if (statement.text.find("<<") != std::string::npos && takes_heredocs(statement, file_.escape)) {
+    split(statement);
+    if (statement.text.find("<<") != std::string::npos && takes_heredocs(statement)) {
       heredocs(statement);
     }
     statement.comments = std::move(comments_);
@@ -289,9 +290,10 @@ std::optional<std::string> Dockerfile::directive(std::string_view name) const {
   return std::nullopt;
 }
 
-Statement sub_statement(const Statement& outer, char escape) {
+Statement sub_statement(const Statement& outer) {
   Statement inner;
   inner.source = outer.source;
+  inner.escape = outer.escape;
   inner.first_line = outer.first_line;
   inner.last_line = outer.last_line;
   inner.text = outer.arguments;
@@ -305,7 +307,7 @@ Statement sub_statement(const Statement& outer, char escape) {
       inner.pieces.assign(1, {0, piece.line, piece.column + (start - piece.offset)});
     }
   }
-  split(inner, escape);
+  split(inner);
   return inner;
 }
 

@@ -48,6 +48,7 @@ struct Statement {
   Source source;
   size_t first_line = 1;
   size_t last_line = 1;
+  char escape = '\\';  // the file's
 
   // Where each source line begins within `text`.
   struct Piece {
@@ -84,6 +85,6 @@ struct Dockerfile {
 Dockerfile parse_dockerfile(const Source& source);
 
 // Cuts one instruction (what follows ONBUILD) out of a statement, keeping its places.
-Statement sub_statement(const Statement& outer, char escape);
+Statement sub_statement(const Statement& outer);
 
 }  // namespace jigsaw::build

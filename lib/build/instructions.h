@@ -168,7 +168,7 @@ struct Recipe {
   std::vector<RecipeStage> stages;
 };
 
-Instruction parse_instruction(const Statement& statement, char escape);
+Instruction parse_instruction(const Statement& statement);
 // One instruction out of a text of its own: a trigger (ONBUILD) of a base image.
 Instruction parse_trigger(const std::string& expression, const std::string& image);
 Recipe parse_recipe(const Source& source);

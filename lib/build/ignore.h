@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "build/source.h"
@@ -20,7 +21,7 @@ namespace jigsaw::build {
 class IgnoreMatcher {
  public:
   IgnoreMatcher() = default;
-  // Throws on a pattern that is not one (an open '[', a lone '!'), naming it.
+  // Throws on a pattern that is none (an open '[', a lone '!'), naming it.
   explicit IgnoreMatcher(const std::vector<std::string>& patterns);
 
   bool empty() const { return patterns_.empty(); }
@@ -40,20 +41,34 @@ class IgnoreMatcher {
   // Whether something below the excluded directory `path` may be brought back by a '!' pattern.
   bool may_bring_back_below(std::string_view path) const;
 
+  // One line of the file, cleaned and cut into tokens.
   struct Pattern {
-    enum class Kind { kExact, kPrefix, kSuffix, kGeneral };
     struct Token {
-      enum class Kind { kCharacter, kAnyInName, kAnyCharacter, kSet, kDirectories, kRest };
+      enum class Kind {
+        kCharacter,    // itself
+        kAny,          // ?: any one but '/'
+        kSet,          // [a-z]
+        kName,         // *: any number but '/'
+        kRest,         // ** at the end, or ** at the front with something that is no '/' behind it: any number
+        kSkip,         // **/: nothing, or anything up to and with a '/'
+        kInside,       // the second half of kSkip
+      };
       Kind kind;
-      std::string text;       // kCharacter: the character; kSet: "a-zé" as ranges lo,hi of code points
-      std::vector<std::pair<char32_t, char32_t>> ranges;
+      char32_t character = 0;
+      std::vector<std::pair<char32_t, char32_t>> ranges;  // of a set
       bool negated = false;
+      bool takes(char32_t other) const;
     };
     std::string text;  // cleaned, without '!'
     bool exception = false;
-    Kind kind = Kind::kExact;
     std::vector<Token> tokens;
+    std::string head;      // what every matching path starts with
+    std::string tail;      // and ends with
+    bool literal = false;  // head is all there is
+
     bool matches(std::string_view path) const;
+    // Whether a longer path that starts with `path` may match.
+    bool may_match_below(std::string_view path) const;
   };
   const std::vector<Pattern>& patterns() const { return patterns_; }
 

@@ -27,7 +27,7 @@ struct Step {
   Instruction instruction;      // expanded; of ARG, every item has the value that counts
   std::vector<Origin> origins;  // as in PlannedInstruction
   bool trigger = false;
-  std::shared_ptr<const Scope> scope;  // as it is when this instruction is executed (its own ENV or ARG not yet in)
+  std::shared_ptr<const Scope> scope;  // RUN: the variables it sees; shared between RUNs with nothing set in between
   std::vector<std::string> unset;      // variables it names that have no value and are no declared ARG
 };
 

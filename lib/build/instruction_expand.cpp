@@ -14,11 +14,6 @@ class BodyExpander {
  public:
   BodyExpander(const Variables& variables, char escape) : variables_(variables), escape_(escape) {}
 
-  void operator()(Arg& arg) {
-    for (Arg::Item& item : arg.items) {
-      fill(item.key);
-    }
-  }
   void operator()(Env& env) { fill_pairs(env.values); }
   void operator()(Label& label) { fill_pairs(label.values); }
   void operator()(Workdir& workdir) { fill(workdir.path); }
@@ -85,6 +80,7 @@ class BodyExpander {
   }
   // The variables in these are the shell's of the container.
   void operator()(From&) {}
+  void operator()(Arg&) {}  // its values: evaluate.h
   void operator()(Cmd&) {}
   void operator()(Entrypoint&) {}
   void operator()(Shell&) {}

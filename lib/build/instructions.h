@@ -177,8 +177,8 @@ struct Expanded {
   Instruction instruction;
   std::vector<std::string> unset;  // variables that were named but have no value
 };
-// Fills in variables and checks values. Of ARG, only the names: default values count when no other is given
-// (evaluate.h). RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK and ONBUILD keep their text: variables in them are the shell's.
+// Fills in variables and checks values. ARG stays as it is: what counts depends on --build-arg (evaluate.h). RUN, CMD,
+// ENTRYPOINT, SHELL, HEALTHCHECK and ONBUILD keep their text too: variables in it are the shell's of the container.
 Expanded expand_instruction(const Instruction& instruction, const Variables& variables, char escape);
 
 // What a command line is when it is executed: the words, and the script file that must stand at

@@ -44,7 +44,8 @@ struct Origin {
 
 struct PlannedInstruction {
   Instruction instruction;
-  // COPY, ADD: one entry. RUN: one for each --mount. kNone where nothing is read.
+  // COPY, ADD: one entry. RUN: one for each --mount, kNone without from= (whether that means the build context or
+  // nothing depends on its type). Others: none.
   std::vector<Origin> origins;
   bool trigger = false;  // from ONBUILD of the base
 };
@@ -67,12 +68,17 @@ struct PlanOptions {
   std::set<std::string> named_contexts;             // --build-context names
   Platform build_platform = host_platform();
   Platform target_platform = host_platform();
+  bool check_all_stages = false;  // plan every stage, needed or not: for --check
 };
+
+inline constexpr size_t kStageLimit = 2000;
 
 struct Plan {
   std::vector<Stage> stages;
   size_t target = 0;
+  bool check_all = false;     // the options' check_all_stages
   std::vector<size_t> order;  // the stages that the target needs, each after those it depends on
+  std::map<std::string, size_t> by_name;  // the last stage of each name
   Variables globals;          // ARGs before FROM, platform arguments, with --build-arg applied
   std::map<std::string, std::string> arguments;  // --build-arg
   std::set<std::string> named_contexts;
@@ -85,6 +91,9 @@ struct Plan {
 
 // Throws for an unknown target or stage, a circle, a copy from a later stage, an empty base name, a bad platform.
 Plan plan_stages(const Recipe& recipe, const PlanOptions& options);
+
+// "did you mean the stage 'x'?" for a name that turned out to be no image either; "" if no stage is near.
+std::string stage_hint(const Plan& plan, std::string_view name);
 
 // Puts the triggers of a stage's base image (its config's OnBuild) in front of its instructions, once, and computes the
 // order anew: a trigger may copy from stages nobody needed before.

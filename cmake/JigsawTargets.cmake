@@ -7,7 +7,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
 endif()
-set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+set(JIGSAW_OPTIMISE "-O2 -g1" CACHE STRING "optimisation and debug information of the default build type")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "${JIGSAW_OPTIMISE}")
 
 add_library(jigsaw_flags INTERFACE)
 target_compile_options(jigsaw_flags INTERFACE

@@ -9,8 +9,14 @@ if(JIGSAW_TESTS)
   find_package(GTest REQUIRED)        # libgtest-dev libgmock-dev
 endif()
 
-# fmt has no static archive in Debian, so a static program takes its headers.
-target_link_libraries(jigsaw_flags INTERFACE fmt::fmt-header-only)
+# fmt has no static archive in Debian. Version 9 is compiled once, in lib/base/fmt_library.cpp; others, whose insides
+# differ, are taken header-only, which works with any but makes each of our files slower to compile.
+if(fmt_VERSION VERSION_GREATER_EQUAL 9 AND fmt_VERSION VERSION_LESS 10)
+  get_target_property(fmt_headers fmt::fmt-header-only INTERFACE_INCLUDE_DIRECTORIES)
+  target_include_directories(jigsaw_flags SYSTEM INTERFACE ${fmt_headers})
+else()
+  target_link_libraries(jigsaw_flags INTERFACE fmt::fmt-header-only)
+endif()
 
 # What image and build need where no network is involved: hashes, decompression, and libarchive for the formats that
 # Dockerfiles and `import` meet. Static archives, so that a static program can take them; the linker leaves out what

@@ -39,15 +39,21 @@ function(jigsaw_library name)
   target_link_libraries(jigsaw_${name} PUBLIC ${ARG_DEPENDS} jigsaw_flags PRIVATE ${ARG_EXTERNAL})
 endfunction()
 
-# jigsaw_program(01-process SOURCES main.cpp LINK jigsaw_base jigsaw_process [STATIC])
+# jigsaw_program(01-process SOURCES main.cpp LINK jigsaw_base jigsaw_process [STATIC] [LIBEXEC])
 #
-# An executable. STATIC ones are linked without a dynamic loader when JIGSAW_STATIC is on.
+# An executable. STATIC ones are linked without a dynamic loader when JIGSAW_STATIC is on. It is installed in bin, or with
+# LIBEXEC in libexec/jigsaw: then it is executed by another program of ours, never typed by a user.
 function(jigsaw_program name)
-  cmake_parse_arguments(ARG "STATIC" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "STATIC;LIBEXEC" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} jigsaw_flags)
   if(ARG_STATIC AND JIGSAW_STATIC)
     target_link_options(${name} PRIVATE -static)
   endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  if(ARG_LIBEXEC)
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jigsaw)
+  else()
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
 endfunction()

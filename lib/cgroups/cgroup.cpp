@@ -187,6 +187,14 @@ void Cgroup::remove(std::chrono::milliseconds patience) {
   places_.clear();
 }
 
+void undo_cgroup(const std::string& path) {
+  Cgroup cgroup = Cgroup::open(read_layout(), path);
+  if (cgroup.exists()) {
+    cgroup.kill();
+  }
+  cgroup.remove();
+}
+
 std::vector<std::string> find_cgroups(const Layout& layout, std::string_view prefix) {
   std::vector<std::string> found;
   for (const Hierarchy& hierarchy : layout.hierarchies) {

@@ -88,6 +88,9 @@ class Cgroup {
   std::vector<Place> places_;
 };
 
+// For a journal's record "cgroup PATH": kills what is still in it and removes it. Nothing there is no error.
+void undo_cgroup(const std::string& path);
+
 // Cgroups directly below the roots of the trees whose names begin with `prefix`: what a killed program left.
 std::vector<std::string> find_cgroups(const Layout& layout, std::string_view prefix);
 

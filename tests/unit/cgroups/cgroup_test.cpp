@@ -46,7 +46,7 @@ TEST_F(MadeUp, EachLimitGoesToTheTreeOfItsController) {
   cgroup.apply({.memory = {.limit = 65536}, .cpu = {.period = 20000}, .pids = 7});
   EXPECT_EQ(get("/memory/box/memory.limit_in_bytes"), "65536");
   EXPECT_EQ(get("/unified/box/pids.max"), "7");
-  EXPECT_EQ(get("/unified/box/cpu.max"), "max 20000\n" + std::string());
+  EXPECT_EQ(get("/unified/box/cpu.max"), "max 20000\n");
 }
 
 TEST_F(MadeUp, AMissingFileIsExplained) {

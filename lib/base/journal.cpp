@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/explain.h"
@@ -138,12 +140,29 @@ std::string process_name(pid_t pid) {
   return fmt::format("{}:{}", pid, fields[19]);
 }
 
+std::string directory_for(const std::string& run_root) {
+  if (!run_root.empty()) {
+    return std::filesystem::absolute(run_root).lexically_normal().string() + "/records";
+  }
+  if (::geteuid() == 0) {
+    return "/run/jigsaw/records";
+  }
+  const char* runtime = ::getenv("XDG_RUNTIME_DIR");
+  return runtime != nullptr && runtime[0] == '/' ? fmt::format("{}/jigsaw/records", runtime)
+                                                 : fmt::format("/tmp/jigsaw-{}/records", ::geteuid());
+}
+
 Kinds common_kinds() {
   return {{"directory", files::remove_tree}, {"file", remove_file}, {"mount", detach_mount}, {"process", kill_process}};
 }
 
 Record::Record(const std::string& directory, Kinds kinds) : kinds_(std::move(kinds)), owner_(::getpid()) {
   files::make_directories(directory, 0700);
+  struct stat place {};
+  check(::stat(directory.c_str(), &place), "stat {}", directory);
+  if (place.st_uid != ::geteuid()) {
+    throw fail("{} belongs to another user", directory).with_hint("choose a place of your own with --run-root");
+  }
   while (true) {
     path_ = fmt::format("{}/{}-{}{}", directory, owner_, files::random_hex(4), kSuffix);
     file_ = files::open(path_, O_WRONLY | O_APPEND | O_CREAT | O_EXCL);
@@ -183,6 +202,11 @@ void Record::note(std::string_view kind, std::string_view what) {
 void Record::forget(std::string_view kind, std::string_view what) {
   write('-', kind, what);
   remove_entry(noted_, kind, what);
+}
+
+void Record::leave_to_parent() {
+  noted_.clear();
+  file_.reset();
 }
 
 std::vector<Found> Record::undo() {

@@ -37,6 +37,10 @@ Kinds common_kinds();
 // "" if there is no such process.
 std::string process_name(pid_t pid);
 
+// Where the runs of the steps keep their records: /run/jigsaw/records; for other users than root below
+// $XDG_RUNTIME_DIR/jigsaw, or /tmp/jigsaw-<uid>. A `run_root` that is not "" stands in the place of these.
+std::string directory_for(const std::string& run_root);
+
 struct Found {
   std::string kind;
   std::string what;
@@ -58,6 +62,8 @@ class Record {
   void note(std::string_view kind, std::string_view what);
   // It is gone by other means, or belongs to somebody else now.
   void forget(std::string_view kind, std::string_view what);
+  // For a child that lives on without executing a program: drops its copy of the lock, which would outlive the run.
+  void leave_to_parent();
   // Undoes everything now; what could not be undone stays in the file for a later sweep and is returned.
   std::vector<Found> undo();
 

@@ -326,6 +326,14 @@ std::string shell_word(std::string_view text) {
   return result + "'";
 }
 
+std::string shell_words(std::span<const std::string> texts) {
+  std::string result;
+  for (const std::string& text : texts) {
+    result += (result.empty() ? "" : " ") + shell_word(text);
+  }
+  return result;
+}
+
 bool is_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);

@@ -52,6 +52,7 @@ std::string quoted(std::string_view text, size_t limit = 200);
 std::string printable_line(std::string_view text);
 // 'text' as one word of a POSIX shell.
 std::string shell_word(std::string_view text);
+std::string shell_words(std::span<const std::string> texts);  // with blanks between them
 bool is_utf8(std::string_view text);
 
 // The nearest of `candidates` by edit distance, if near enough to be a slip of the finger.

@@ -18,6 +18,19 @@ const std::string* find_variable(const std::vector<std::string>& environment, st
   return nullptr;
 }
 
+void set_variable(std::vector<std::string>& environment, const std::string& assignment) {
+  const std::string name = assignment.substr(0, assignment.find('='));
+  if (name.empty()) {
+    throw fail("the environment variable {} has no name", text::quoted(assignment)).with_hint("write NAME=value");
+  }
+  std::erase_if(environment, [&](const std::string& variable) { return variable.starts_with(name + "="); });
+  if (name.size() < assignment.size()) {
+    environment.push_back(assignment);
+  } else if (const char* ours = ::getenv(name.c_str()); ours != nullptr) {
+    environment.push_back(name + "=" + ours);
+  }
+}
+
 std::vector<std::string> current_environment() {
   std::vector<std::string> result;
   for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable) {

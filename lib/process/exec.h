@@ -25,6 +25,9 @@ std::string find_program(const std::string& name, const std::vector<std::string>
 
 // The value of NAME in a list of "NAME=value", or nothing.
 const std::string* find_variable(const std::vector<std::string>& environment, std::string_view name);
+// Sets NAME=value in `environment`, in the place of a former value. A word without "=" takes the value that we have
+// ourselves and is left out if we have none, as docker run --env does. Throws if the name is empty.
+void set_variable(std::vector<std::string>& environment, const std::string& assignment);
 // The calling process's own environment.
 std::vector<std::string> current_environment();
 

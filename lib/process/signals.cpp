@@ -99,6 +99,9 @@ ExitStatus supervise(Child& child, const SuperviseOptions& options) {
     if (watched[0].revents != 0) {
       hand_on(signals.get(), child, options.terminal);
     }
+    if (number == SIGTSTP) {
+      ::raise(SIGSTOP);  // Ctrl-Z: the shell waits for us to stop too; its SIGCONT comes here and is handed on
+    }
   }
   if (relay) {
     relay->drain();

@@ -1,0 +1,46 @@
+// What the black box tests of all steps need: a run with a record directory of its own, one form of error, and
+// nothing left behind.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "support/run.h"
+#include "support/snapshot.h"
+
+namespace jigsaw::test {
+
+// A wrong command line and what has to come of it.
+struct BadInput {
+  std::string name;  // of the test
+  std::vector<std::string> arguments;
+  int code;
+  std::string message;  // a part of the first line
+  std::string hint;     // a part of the second, or "" if there need be none
+};
+
+// Each test has room of its own, and asserts at its end that the host is as it was.
+class StepTest : public ::testing::Test {
+ protected:
+  void SetUp() override { before_ = host_snapshot(); }
+  void TearDown() override { EXPECT_EQ(left_behind(before_, host_snapshot()), ""); }
+
+  // bin(program) --run-root ROOM/run <arguments>
+  std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments) const;
+  Result run_step(const std::string& program, const std::vector<std::string>& arguments,
+                  const RunOptions& options = {}) const;
+  // Starts it in the background and returns its pid once `arguments`' program has printed a line.
+  int start_step(const std::string& program, const std::vector<std::string>& arguments);
+  void check_bad_input(const std::string& program, const BadInput& input) const;
+  std::string room(const std::string& name = "") const { return room_.path() + (name.empty() ? "" : "/" + name); }
+
+ private:
+  files::TemporaryDirectory room_{"/tmp", "jigsaw-steps-"};
+  HostSnapshot before_;
+};
+
+}  // namespace jigsaw::test

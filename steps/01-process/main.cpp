@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
     app.add_option("--run-root", options.run_root, "where runs record what they made");
 
     CLI::App* run_command = app.add_subcommand("run", "run a program and hand on its exit code");
-    run_command->add_option("-e,--env", options.environment, "NAME=value for its environment");
+    run_command->add_option("-e,--env", options.environment, "NAME=value for its environment")->allow_extra_args(false);
     run_command->add_option("-w,--cwd", options.directory, "the directory it starts in");
     cli::take_command_line(*run_command, options.command);
     cli::on_run(*run_command, [&] { return run(options); });

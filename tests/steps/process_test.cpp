@@ -42,9 +42,10 @@ TEST_F(ProcessStep, OptionsAfterTheProgramAreTheProgramsOwn) {
 }
 
 TEST_F(ProcessStep, ForwardsSignals) {
-  const int pid = start_step("01-process", {"run", "sh", "-c", "trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 0.05; done"});
-  const Result result = sh("kill -TERM " + std::to_string(pid) + "; while [ -d /proc/" + std::to_string(pid) + " ]; do sleep 0.02; done");
-  EXPECT_EQ(result.code, 0);
+  const int pid = start_step("01-process", {"run", "sh", "-c",
+                                             "trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 0.05; done"});
+  ::kill(pid, SIGTERM);
+  wait_until_gone(pid);
   EXPECT_EQ(files::read(room("out")), "ready\ngot it\n");
 }
 
@@ -84,14 +85,14 @@ TEST_F(ProcessStep, AKilledRunIsSweptByUndoOrTheNextRun) {
     const int pid = start_step("01-process", {"run", "sh", "-c", "echo $$; exec sleep 1000"});
     const std::string program(text::trim(files::read(room("out"))));
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
-    EXPECT_TRUE(files::exists("/proc/" + program));
-    sh("while [ -d /proc/" + std::to_string(pid) + " ]; do sleep 0.01; done");
+    wait_until_gone(pid);
+    EXPECT_TRUE(is_alive(std::stoi(program)));
     if (by_undo) {
       EXPECT_THAT(step({"undo"}).out, MatchesRegex("process " + program + ":[0-9]+: undone\n"));
     } else {
       EXPECT_EQ(step({"run", "true"}).code, 0);
     }
-    EXPECT_FALSE(files::exists("/proc/" + program));
+    EXPECT_FALSE(is_alive(std::stoi(program)));
     EXPECT_EQ(step({"undo"}).out, "");
   }
 }
@@ -100,7 +101,7 @@ TEST_F(ProcessStep, ALivingRunIsNotSwept) {
   const int pid = start_step("01-process", {"run", "sh", "-c", "echo ready; exec sleep 1000"});
   EXPECT_EQ(step({"undo"}).out, "");
   ::kill(pid, SIGTERM);
-  sh("while [ -d /proc/" + std::to_string(pid) + " ]; do sleep 0.01; done");
+  wait_until_gone(pid);
 }
 
 class ProcessStepRefuses : public StepTest, public ::testing::WithParamInterface<BadInput> {};

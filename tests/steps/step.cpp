@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/journal.h"
 #include "base/text.h"
 
 namespace jigsaw::test {
@@ -25,6 +26,15 @@ int StepTest::start_step(const std::string& program, const std::vector<std::stri
          "for i in $(seq 100); do [ -s " + out + " ] && exit; sleep 0.05; done; exit 1");
   EXPECT_EQ(started.code, 0) << files::read(out);
   return std::stoi(started.out);
+}
+
+bool StepTest::is_alive(int pid) { return !journal::process_name(pid).empty(); }
+
+void StepTest::wait_until_gone(int pid) {
+  for (int waited = 0; is_alive(pid); waited += 10) {
+    ASSERT_LT(waited, 10000) << "process " << pid << " does not end";
+    ::usleep(10000);
+  }
 }
 
 void StepTest::check_bad_input(const std::string& program, const BadInput& input) const {

@@ -35,6 +35,8 @@ class StepTest : public ::testing::Test {
                   const RunOptions& options = {}) const;
   // Starts it in the background and returns its pid once `arguments`' program has printed a line.
   int start_step(const std::string& program, const std::vector<std::string>& arguments);
+  static bool is_alive(int pid);  // and no zombie
+  static void wait_until_gone(int pid);
   void check_bad_input(const std::string& program, const BadInput& input) const;
   std::string room(const std::string& name = "") const { return room_.path() + (name.empty() ? "" : "/" + name); }
 

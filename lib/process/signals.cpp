@@ -55,6 +55,9 @@ void hand_on(int signals, const Child& child, int terminal) {
   } else if (number != SIGCHLD) {
     sys::send_signal(child.pidfd(), number, "we stand in the program's place: what is sent to us is meant for it");
   }
+  if (number == SIGTSTP) {
+    ::raise(SIGSTOP);  // Ctrl-Z: the shell waits for us to stop too; its SIGCONT comes here and is handed on
+  }
 }
 
 }  // namespace
@@ -98,9 +101,6 @@ ExitStatus supervise(Child& child, const SuperviseOptions& options) {
     }
     if (watched[0].revents != 0) {
       hand_on(signals.get(), child, options.terminal);
-    }
-    if (number == SIGTSTP) {
-      ::raise(SIGSTOP);  // Ctrl-Z: the shell waits for us to stop too; its SIGCONT comes here and is handed on
     }
   }
   if (relay) {

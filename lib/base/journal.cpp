@@ -99,6 +99,14 @@ bool all_undone(const std::vector<Found>& entries) {
   return std::all_of(entries.begin(), entries.end(), [](const Found& entry) { return entry.problem.empty(); });
 }
 
+void warn_of_problems(const std::vector<Found>& entries) {
+  for (const Found& entry : entries) {
+    if (!entry.problem.empty()) {
+      log::warning("{} {} is left: {}", entry.kind, entry.what, entry.problem);
+    }
+  }
+}
+
 void kill_process(const std::string& name) {
   const std::string_view pid_text = std::string_view(name).substr(0, name.find(':'));
   const auto pid = static_cast<pid_t>(text::parse_u64(pid_text, "pid", INT32_MAX));
@@ -163,6 +171,7 @@ Record::Record(const std::string& directory, Kinds kinds) : kinds_(std::move(kin
   if (place.st_uid != ::geteuid()) {
     throw fail("{} belongs to another user", directory).with_hint("choose a place of your own with --run-root");
   }
+  warn_of_problems(sweep(directory, kinds_));
   while (true) {
     path_ = fmt::format("{}/{}-{}{}", directory, owner_, files::random_hex(4), kSuffix);
     file_ = files::open(path_, O_WRONLY | O_APPEND | O_CREAT | O_EXCL);
@@ -180,11 +189,7 @@ Record::~Record() {
     return;  // a clone's copy
   }
   try {
-    for (const Found& entry : undo()) {
-      if (!entry.problem.empty()) {
-        log::warning("{} {} is left: {}", entry.kind, entry.what, entry.problem);
-      }
-    }
+    warn_of_problems(undo());
   } catch (const std::exception& problem) {
     log::warning("cleaning up: {}", problem.what());
   }
@@ -238,6 +243,15 @@ std::vector<Found> sweep(const std::string& directory, const Kinds& kinds) {
       remove_file(path);
     }
     result.insert(result.end(), undone.begin(), undone.end());
+  }
+  return result;
+}
+
+std::string report(const std::vector<Found>& found) {
+  std::string result;
+  for (const Found& entry : found) {
+    result += fmt::format("{} {}: {}\n", entry.kind, text::printable_line(entry.what),
+                          entry.problem.empty() ? "undone" : entry.problem);
   }
   return result;
 }

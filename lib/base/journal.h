@@ -52,7 +52,8 @@ struct Found {
 // program; its copy of this object undoes nothing.
 class Record {
  public:
-  // Makes `directory` (0700) if needed. `kinds` must know every kind that is noted.
+  // Makes `directory` (0700) if needed and sweeps what dead runs left there (what it can't, with a warning). `kinds`
+  // must know every kind that is noted.
   Record(const std::string& directory, Kinds kinds);
   ~Record();
   Record(const Record&) = delete;
@@ -79,5 +80,7 @@ class Record {
 // Carries out the records in `directory` that no living process holds. Returns what they held. A record with something
 // that can't be undone stays for the next time.
 std::vector<Found> sweep(const std::string& directory, const Kinds& kinds);
+// For people, a line for each: "process 4711:8812345: undone".
+std::string report(const std::vector<Found>& found);
 
 }  // namespace jigsaw::journal

@@ -105,6 +105,12 @@ std::vector<IdRange> subordinate_ids(const std::string& file_text, const std::st
   return result;
 }
 
+bool needs_user_namespace() { return ::geteuid() != 0; }
+
+IdMaps own_maps() {
+  return needs_user_namespace() ? rootless_maps() : IdMaps{{{0, 0, 65536}}, {{0, 0, 65536}}};
+}
+
 IdMaps rootless_maps() {
   const std::string user = user_name(::geteuid());
   return IdMaps{with_subordinates(::geteuid(), "/etc/subuid", user, ::geteuid()),

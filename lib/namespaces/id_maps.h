@@ -30,6 +30,12 @@ struct IdMaps {
 
 // The maps of a user without privilege: himself as root, and what /etc/subuid and /etc/subgid give him above it.
 IdMaps rootless_maps();
+// Whether the caller lacks the privilege to make namespaces: then the first of them must be a user namespace, in which
+// he has it.
+bool needs_user_namespace();
+// rootless_maps() for those; root maps the first 65536 ids to themselves: the same names, but no power over what
+// belongs to the host.
+IdMaps own_maps();
 // The ranges of `user` (a name or a number) in the text of a subuid file: (first id, count).
 std::vector<IdRange> subordinate_ids(const std::string& file_text, const std::string& user, uid_t uid);
 

@@ -31,6 +31,15 @@ void set_variable(std::vector<std::string>& environment, const std::string& assi
   }
 }
 
+std::vector<std::string> container_environment(const std::vector<std::string>& assignments) {
+  std::vector<std::string> result = {fmt::format("PATH={}", kDefaultPath), "HOME=/root"};
+  set_variable(result, "TERM");
+  for (const std::string& assignment : assignments) {
+    set_variable(result, assignment);
+  }
+  return result;
+}
+
 std::vector<std::string> current_environment() {
   std::vector<std::string> result;
   for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable) {

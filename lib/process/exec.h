@@ -28,6 +28,9 @@ const std::string* find_variable(const std::vector<std::string>& environment, st
 // Sets NAME=value in `environment`, in the place of a former value. A word without "=" takes the value that we have
 // ourselves and is left out if we have none, as docker run --env does. Throws if the name is empty.
 void set_variable(std::vector<std::string>& environment, const std::string& assignment);
+// What a program in a container starts with: a PATH, HOME=/root, our TERM, and `assignments` as set_variable() takes
+// them. Nothing else of ours goes in.
+std::vector<std::string> container_environment(const std::vector<std::string>& assignments);
 // The calling process's own environment.
 std::vector<std::string> current_environment();
 

@@ -36,11 +36,7 @@ struct Options {
 }
 
 int run(const Options& options) {
-  const journal::Kinds kinds = journal::common_kinds();
-  const std::string records = journal::directory_for(options.run_root);
-  journal::sweep(records, kinds);
-  journal::Record record(records, kinds);
-
+  journal::Record record(journal::directory_for(options.run_root), journal::common_kinds());
   process::become_subreaper();
   const process::SignalGuard guard;
   process::Child child = process::spawn({}, [&](process::Gate&) -> int { become_program(options); });
@@ -91,10 +87,7 @@ int inspect(const Options& options) {
 }
 
 int undo(const Options& options) {
-  const std::string records = journal::directory_for(options.run_root);
-  for (const journal::Found& found : journal::sweep(records, journal::common_kinds())) {
-    fmt::print("{} {}: {}\n", found.kind, found.what, found.problem.empty() ? "undone" : found.problem);
-  }
+  fmt::print("{}", journal::report(journal::sweep(journal::directory_for(options.run_root), journal::common_kinds())));
   return 0;
 }
 

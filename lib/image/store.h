@@ -98,6 +98,7 @@ class Store {
   std::string blob_path(const Digest& digest) const;
   Fd open_blob(const Digest& digest) const;                       // throws if it is not there
   std::string read_blob(const Descriptor& descriptor, size_t limit) const;  // verified: size and digest
+  void verify_blob(const Descriptor& descriptor) const;  // reads it all: size and digest
   BlobWriter new_blob() const;
   Descriptor add_blob(std::string_view bytes, std::string_view media_type) const;
   void remove_blob(const Digest& digest) const;
@@ -160,6 +161,9 @@ class Store {
   explicit Store(std::string root) : root_(std::move(root)) {}
   struct Marked;
   Marked mark() const;
+  void mark_image(const Descriptor& descriptor, Marked& marked, int depth) const;
+  void mark_roots(Marked& marked) const;
+  Collected sweep(const Marked& marked, bool remove) const;
   Index read_index() const;
   void update_index(const std::function<void(Index&)>& change) const;
   LayerDirectory place_layer(const std::string& directory, const Digest& diff_id, const std::string& key) const;

@@ -1,0 +1,106 @@
+#include "image/decompress.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "image/tar_fields.h"
+
+namespace jigsaw::image {
+namespace {
+
+constexpr size_t kPiece = 256U << 10;  // bytes read at once
+
+struct ArchiveFree {
+  void operator()(archive* opened) const { archive_read_free(opened); }
+};
+using Archive = std::unique_ptr<archive, ArchiveFree>;
+
+[[noreturn]] void refuse(archive* opened, std::string_view name) {
+  const char* said = archive_error_string(opened);
+  throw fail("decompress {}: {}", name, said != nullptr ? text::printable_line(said) : "damaged");
+}
+
+// Gives nothing if the stream is empty.
+Archive open_stream(int fd, std::string_view name) {
+  Archive opened(archive_read_new());
+  archive_read_support_filter_gzip(opened.get());
+  archive_read_support_filter_bzip2(opened.get());
+  archive_read_support_filter_xz(opened.get());
+  archive_read_support_filter_zstd(opened.get());
+  archive_read_support_format_raw(opened.get());
+  archive_read_support_format_empty(opened.get());
+  if (archive_read_open_fd(opened.get(), fd, kPiece) != ARCHIVE_OK) {
+    refuse(opened.get(), name);
+  }
+  archive_entry* entry = nullptr;
+  const int rc = archive_read_next_header(opened.get(), &entry);
+  if (rc == ARCHIVE_EOF) {
+    return nullptr;
+  }
+  if (rc < ARCHIVE_WARN) {
+    refuse(opened.get(), name);
+  }
+  return opened;
+}
+
+bool is_compressed(std::string_view start) {
+  using namespace std::string_view_literals;
+  return start.starts_with("\x1f\x8b"sv) || start.starts_with("BZh"sv) || start.starts_with("\xfd" "7zXZ\0"sv) ||
+         start.starts_with("\x28\xb5\x2f\xfd"sv) || (start.size() >= 4 && (start[0] & 0xf0) == 0x50 && start.substr(1, 3) == "\x2a\x4d\x18"sv);
+}
+
+}  // namespace
+
+void read_decompressed(int fd, std::string_view name, const ByteSink& sink) {
+  std::string buffer(kPiece, '\0');
+  const off_t place = check(::lseek(fd, 0, SEEK_CUR), "seek in {}", name);
+  const ssize_t start = check(::pread(fd, buffer.data(), 8, place), "read {}", name);
+  if (!is_compressed(std::string_view(buffer).substr(0, static_cast<size_t>(start)))) {
+    for (ssize_t got = 0; (got = check(::read(fd, buffer.data(), buffer.size()), "read {}", name)) > 0;) {
+      sink(std::string_view(buffer).substr(0, static_cast<size_t>(got)));
+    }
+    return;
+  }
+  const Archive opened = open_stream(fd, name);
+  if (!opened) {
+    return;
+  }
+  while (true) {
+    const void* piece = nullptr;
+    size_t size = 0;
+    la_int64_t offset = 0;
+    const int rc = archive_read_data_block(opened.get(), &piece, &size, &offset);
+    if (rc == ARCHIVE_EOF) {
+      return;
+    }
+    if (rc < ARCHIVE_WARN) {
+      refuse(opened.get(), name);
+    }
+    sink(std::string_view(static_cast<const char*>(piece), size));
+  }
+}
+
+bool is_tar_archive(int fd) {
+  TarHeaderBlock header{};
+  bool is_tar = false;
+  check(::lseek(fd, 0, SEEK_SET), "seek");
+  try {
+    if (const Archive opened = open_stream(fd, "file"); opened) {
+      const la_ssize_t got = archive_read_data(opened.get(), &header, sizeof header);
+      is_tar = got == static_cast<la_ssize_t>(sizeof header) && header.name[0] != '\0' && tar_checksum_fits(header);
+    }
+  } catch (const Error&) {
+    // Damaged or unknown: no archive that could be unpacked.
+  }
+  check(::lseek(fd, 0, SEEK_SET), "seek");
+  return is_tar;
+}
+
+}  // namespace jigsaw::image

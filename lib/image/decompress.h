@@ -1,0 +1,20 @@
+// Decompression of files that are already here: layers in the store, archives for ADD and `import`.
+//
+// libarchive recognises gzip, bzip2, xz and zstd by their first bytes; what a media type or a file name says does not
+// count. (A pull has its own, faster way: see pull.h.)
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+namespace jigsaw::image {
+
+using ByteSink = std::function<void(std::string_view)>;
+
+// Hands the content of `fd`, from its present position, to `sink`, in pieces. Throws if it is cut off or damaged.
+void read_decompressed(int fd, std::string_view name, const ByteSink& sink);
+
+// Whether the file is a tar archive, compressed or not. Its position moves to the start.
+bool is_tar_archive(int fd);
+
+}  // namespace jigsaw::image

@@ -1,0 +1,125 @@
+#include "image/layer_attributes.h"
+
+#include <fcntl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "image/layer_parents.h"
+#include "unionfs/whiteout.h"
+
+namespace jigsaw::image {
+namespace {
+
+// umask(2) can only be read by changing it, for all threads.
+mode_t current_umask() {
+  for (const std::string_view line : text::lines(files::read("/proc/self/status"))) {
+    if (line.starts_with("Umask:")) {
+      return static_cast<mode_t>(std::stoul(std::string(text::trim(line.substr(6))), nullptr, 8));
+    }
+  }
+  return 0777;
+}
+
+uint32_t checked_id(uint64_t id, std::string_view what) {
+  if (id >= UINT32_MAX) {
+    throw fail("the {} {} does not fit in 32 bits", what, id);
+  }
+  return static_cast<uint32_t>(id);
+}
+
+// What the host's security modules manage and no image may bring.
+bool is_of_the_host(std::string_view key) { return key == "security.selinux" || key == "system.nfs4_acl"; }
+
+}  // namespace
+
+EntryAttributes attributes_of(const struct stat& status) {
+  return EntryAttributes{
+      .mode = status.st_mode & 07777U, .uid = status.st_uid, .gid = status.st_gid, .mtime = status.st_mtim};
+}
+
+Privilege own_privilege() {
+  return unionfs::usable_xattrs() == unionfs::Xattrs::kTrusted && ::geteuid() == 0 ? Privilege::kRoot : Privilege::kRootless;
+}
+
+AttributeSetter::AttributeSetter(Privilege privilege)
+    : privilege_(privilege), uid_(::geteuid()), gid_(::getegid()), umask_(current_umask()) {}
+
+bool AttributeSetter::tolerated(int error) const {
+  return privilege_ == Privilege::kRootless && (error == EPERM || error == EINVAL);
+}
+
+void AttributeSetter::set_xattr(const std::string& path, int fd, const std::string& key, const std::string& value,
+                                std::string_view name) {
+  if (is_of_the_host(key) || unionfs::is_overlay_attribute(key)) {
+    log::debug("{}: left out the attribute {}", text::quoted(name), text::quoted(key));
+    return;
+  }
+  const int rc = fd >= 0 ? ::fsetxattr(fd, key.c_str(), value.data(), value.size(), 0)
+                         : ::lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0);
+  if (rc == 0) {
+    return;
+  }
+  if (errno != ENOTSUP && errno != EPERM) {
+    throw system_error(errno, fmt::format("set the attribute {}", text::quoted(key)));
+  }
+  if (!warned_xattr_) {
+    warned_xattr_ = true;
+    log::warning("{}: the attribute {} can't be set here and is left out, as are others like it", text::quoted(name),
+                 text::quoted(key));
+  }
+}
+
+void AttributeSetter::set(int fd, const EntryAttributes& attributes, Made made, std::string_view name) {
+  const uint32_t uid = checked_id(attributes.uid, "user ID");
+  const uint32_t gid = checked_id(attributes.gid, "group ID");
+  const bool ours = made.fresh && uid == uid_ && gid == gid_ && !made.in_setgid_directory;
+  if (!ours && ::fchown(fd, uid, gid) != 0) {
+    if (!tolerated(errno)) {
+      throw system_error(errno, fmt::format("give it to user {} and group {}", uid, gid));
+    }
+    if (!warned_owner_) {
+      warned_owner_ = true;
+      log::warning("{}: user {} and group {} don't exist here; such files stay ours", text::quoted(name), uid, gid);
+    }
+  }
+  for (const auto& [key, value] : attributes.xattrs) {
+    set_xattr("", fd, key, value, name);
+  }
+  if (!made.fresh || (attributes.mode & (umask_ | 07000U)) != 0) {
+    if (::fchmod(fd, attributes.mode) != 0 && !tolerated(errno)) {
+      throw system_error(errno, fmt::format("set the mode {:04o}", attributes.mode));
+    }
+  }
+  const timespec times[2] = {attributes.mtime, attributes.mtime};
+  check(::futimens(fd, times), "set the time");
+}
+
+void AttributeSetter::set_at(int directory, const std::string& entry, const EntryAttributes& attributes, HasMode has_mode) {
+  const uint32_t uid = checked_id(attributes.uid, "user ID");
+  const uint32_t gid = checked_id(attributes.gid, "group ID");
+  if (::fchownat(directory, entry.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0 && !tolerated(errno)) {
+    throw system_error(errno, fmt::format("give it to user {} and group {}", uid, gid));
+  }
+  for (const auto& [key, value] : attributes.xattrs) {
+    set_xattr(fmt::format("/proc/self/fd/{}/{}", directory, entry), -1, key, value, entry);
+  }
+  if (has_mode == HasMode::kYes && ::fchmodat(directory, entry.c_str(), attributes.mode, 0) != 0) {
+    throw system_error(errno, fmt::format("set the mode {:04o}", attributes.mode));
+  }
+  const timespec times[2] = {attributes.mtime, attributes.mtime};
+  check(::utimensat(directory, entry.c_str(), times, AT_SYMLINK_NOFOLLOW), "set the time");
+}
+
+void AttributeSetter::clear_xattrs(int fd, const EntryAttributes& attributes) {
+  for (const auto& [key, value] : read_xattrs(fd)) {
+    if (!attributes.xattrs.contains(key) && !is_of_the_host(key)) {
+      ::fremovexattr(fd, key.c_str());
+    }
+  }
+}
+
+}  // namespace jigsaw::image

@@ -1,0 +1,58 @@
+// Attributes of what a layer holds: owner, mode, time, extended attributes, set in the order that keeps each of them
+// (chown clears setuid bits and file capabilities, every write changes the time).
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <ctime>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "image/layer_apply.h"
+
+namespace jigsaw::image {
+
+struct EntryAttributes {
+  mode_t mode = 0755;
+  uint64_t uid = 0;
+  uint64_t gid = 0;
+  timespec mtime{};
+  std::map<std::string, std::string> xattrs{};
+};
+
+EntryAttributes attributes_of(const struct stat& status);  // without xattrs
+
+// Sets attributes for one layer: knows who we are, and warns once of a kind.
+class AttributeSetter {
+ public:
+  explicit AttributeSetter(Privilege privilege);
+
+  // What a file was made with, so that calls which change nothing are left out.
+  struct Made {
+    bool fresh = false;           // owner is ours, mode went through the umask
+    bool in_setgid_directory = false;
+  };
+  void set(int fd, const EntryAttributes& attributes, Made made, std::string_view name);
+  // For a link or special file, which can't be opened; a link has no mode.
+  enum class HasMode { kYes, kNo };
+  void set_at(int directory, const std::string& entry, const EntryAttributes& attributes, HasMode has_mode);
+  // Removes extended attributes that `attributes` does not have.
+  void clear_xattrs(int fd, const EntryAttributes& attributes);
+
+  mode_t umask_bits() const { return umask_; }
+
+ private:
+  bool tolerated(int error) const;
+  void set_xattr(const std::string& path, int fd, const std::string& key, const std::string& value, std::string_view name);
+
+  Privilege privilege_;
+  uint64_t uid_;
+  uint64_t gid_;
+  mode_t umask_;
+  bool warned_owner_ = false;
+  bool warned_xattr_ = false;
+};
+
+}  // namespace jigsaw::image

@@ -1,0 +1,68 @@
+// How one entry of a layer is made: files, links, devices, whiteouts. LayerApplier (layer_apply.h) drives it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "base/fd.h"
+#include "image/layer_apply.h"
+#include "image/layer_tree.h"
+#include "image/tar_reader.h"
+
+namespace jigsaw::image {
+
+// An entry's name without "." and "//", and with ".." taken away as far as it goes: relative to the root, "" is the
+// root itself. Throws if it has more than kDepthLimit parts or one that no file system takes.
+std::string clean_path(std::string_view name);
+
+class EntryMaker : public TarSink {
+ public:
+  EntryMaker(LayerTree& tree, LayerForm form, LayerFacts& facts) : tree_(tree), form_(form), facts_(facts) {}
+
+  void begin(const TarEntry& entry) override;
+  void data(uint64_t offset, std::string_view bytes) override;
+  void end() override;
+
+  // A hard link to something that only the parents can have; "" if there is none. What was written is not complete.
+  const std::string& waits_for() const { return waits_for_; }
+
+ private:
+  void make(const TarEntry& entry);
+  void make_root(const TarEntry& entry);
+  void make_directory(const TarEntry& entry);
+  void make_file(const TarEntry& entry);
+  void make_hard_link(const TarEntry& entry);
+  void make_symlink(const TarEntry& entry);
+  void make_special(const TarEntry& entry);
+  bool copy_up(const std::string& target);
+  void finish_file();
+
+  void white_out(const std::string& parent, const std::string& name);
+  void white_out_overlay(const std::string& parent, const std::string& name);
+  void white_out_plain(const std::string& parent, const std::string& name);
+  void clear_opaque(const std::string& parent);
+  void clear_untouched(const std::string& directory);
+  void touch(const std::string& path);
+  bool touched(const std::string& path) const { return touched_.contains(path); }
+
+  LayerTree& tree_;
+  LayerForm form_;
+  LayerFacts& facts_;
+
+  std::string name_;    // of the entry at hand, clean
+  std::string parent_;  // its directory and its last part
+  std::string base_;
+  Fd file_;             // being written
+  uint64_t position_ = 0;
+  uint64_t size_ = 0;
+  bool in_setgid_ = false;
+  EntryAttributes attributes_;
+
+  std::unordered_set<std::string> touched_;  // kPlain: what this layer wrote, and the directories above it
+  std::unordered_set<std::string> left_out_; // devices that could not be made
+  std::string waits_for_;
+};
+
+}  // namespace jigsaw::image

@@ -1,0 +1,96 @@
+// Whiteouts in a layer's tar form: .wh.NAME says that NAME of the lower layers is gone, .wh..wh..opq that all of the
+// lower layers' directory is. They never touch what the same layer brings, in whatever order the entries come.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "image/layer_entry.h"
+
+namespace jigsaw::image {
+
+using Missing = LayerTree::Missing;
+
+void EntryMaker::touch(const std::string& path) {
+  if (form_ != LayerForm::kPlain) {
+    return;
+  }
+  std::string at = path;
+  while (!at.empty() && touched_.insert(at).second) {
+    const size_t slash = at.rfind('/');
+    at.resize(slash == std::string::npos ? 0 : slash);
+  }
+}
+
+void EntryMaker::white_out(const std::string& parent, const std::string& name) {
+  if (name.empty() || name == "." || name == "..") {
+    throw Error(fmt::format("a whiteout of {} is none", text::quoted(name)),
+                "an archive like this was made to delete what lies outside of the layer");
+  }
+  form_ == LayerForm::kPlain ? white_out_plain(parent, name) : white_out_overlay(parent, name);
+}
+
+void EntryMaker::white_out_overlay(const std::string& parent, const std::string& name) {
+  const auto directory = tree_.enter(parent, Missing::kMakeForWhiteout);
+  if (!directory || tree_.here_is_detached()) {
+    return;
+  }
+  struct stat status {};
+  if (::fstatat(*directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    unionfs::make_whiteout(*directory, name);
+  } else if (S_ISDIR(status.st_mode)) {
+    tree_.make_opaque_directory(name);
+  }
+}
+
+void EntryMaker::white_out_plain(const std::string& parent, const std::string& name) {
+  const auto directory = tree_.enter(parent, Missing::kLeave);
+  struct stat status {};
+  if (!directory || ::fstatat(*directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return;
+  }
+  const std::string path = tree_.path_of(name);
+  if (!touched(path)) {
+    tree_.remove(name);
+  } else if (S_ISDIR(status.st_mode)) {
+    clear_untouched(path);
+  }
+}
+
+void EntryMaker::clear_opaque(const std::string& parent) {
+  if (form_ == LayerForm::kPlain) {
+    if (tree_.enter(parent, Missing::kLeave)) {
+      clear_untouched(tree_.path());
+    }
+    return;
+  }
+  if (parent.empty()) {
+    facts_.opaque_root = true;
+  }
+  if (tree_.enter(parent, Missing::kMake)) {
+    tree_.make_opaque_directory("");
+  }
+}
+
+void EntryMaker::clear_untouched(const std::string& directory) {
+  const auto fd = tree_.enter(directory, Missing::kLeave);
+  if (!fd) {
+    return;
+  }
+  for (const std::string& name : files::list_fd(*fd)) {
+    const auto here = tree_.enter(directory, Missing::kLeave);
+    struct stat status {};
+    if (!here || ::fstatat(*here, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      continue;
+    }
+    const std::string path = tree_.path_of(name);
+    if (!touched(path)) {
+      tree_.remove(name);
+    } else if (S_ISDIR(status.st_mode)) {
+      clear_untouched(path);
+    }
+  }
+}
+
+}  // namespace jigsaw::image

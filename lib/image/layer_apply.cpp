@@ -46,6 +46,7 @@ struct LayerApplier::State {
   uint64_t taken = 0;
 
   void copy_root_from(const LayerParents& parents);
+  void remove(const std::string& path);
 };
 
 LayerApplier::LayerApplier(std::string directory, ApplyOptions options)
@@ -79,6 +80,14 @@ void LayerApplier::State::copy_root_from(const LayerParents& parents) {
   }
 }
 
+void LayerApplier::State::remove(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (tree.enter(slash == std::string::npos ? "" : path.substr(0, slash), LayerTree::Missing::kLeave)) {
+    tree.remove(slash == std::string::npos ? path : path.substr(slash + 1));
+    tree.restore_attributes(slash == std::string::npos ? "" : path.substr(0, slash));
+  }
+}
+
 void LayerApplier::end() {
   state_->reader.finish();
   state_->tree.set_attributes();
@@ -97,10 +106,16 @@ LayerApplier::Finish LayerApplier::finish(const std::vector<std::string>& direct
     }
     return Finish::kApplyAgain;
   }
+  const LayerParents parents(directories, state.tree.xattrs());
+  state.maker.drop_idle_whiteouts(parents);
   if (!state.options.parents.empty()) {
     return Finish::kDone;
   }
-  const LayerParents parents(directories, state.tree.xattrs());
+  for (const std::string& path : state.tree.implicit_directories()) {
+    if (state.tree.only_for_whiteouts(path) && parents.find(path).kind == Below::Kind::kNothing) {
+      state.remove(path);
+    }
+  }
   for (const std::string& path : state.tree.implicit_directories()) {
     const Below below = parents.find(path);
     if (below.kind == Below::Kind::kSymlink) {
@@ -113,11 +128,6 @@ LayerApplier::Finish LayerApplier::finish(const std::vector<std::string>& direct
       PendingDirectory pending{.origin = PendingDirectory::Origin::kArchive, .attributes = attributes_of(below.status)};
       pending.attributes.xattrs = read_xattrs(below.entry.get());
       state.tree.set_directory(path, pending);
-    } else if (state.tree.only_for_whiteouts(path)) {
-      const size_t slash = path.rfind('/');
-      if (state.tree.enter(slash == std::string::npos ? "" : path.substr(0, slash), LayerTree::Missing::kLeave)) {
-        state.tree.remove(slash == std::string::npos ? path : path.substr(slash + 1));
-      }
     }
   }
   if (state.facts.implicit_root && !parents.empty()) {

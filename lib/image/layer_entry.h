@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "base/fd.h"
 #include "image/layer_apply.h"
@@ -27,6 +28,7 @@ class EntryMaker : public TarSink {
 
   // A hard link to something that only the parents can have; "" if there is none. What was written is not complete.
   const std::string& waits_for() const { return waits_for_; }
+  void drop_idle_whiteouts(const LayerParents& parents);
 
  private:
   void make(const TarEntry& entry);
@@ -62,6 +64,7 @@ class EntryMaker : public TarSink {
 
   std::unordered_set<std::string> touched_;  // kPlain: what this layer wrote, and the directories above it
   std::unordered_set<std::string> left_out_; // devices that could not be made
+  std::vector<std::string> whiteouts_;       // kOverlay: those that were made
   std::string waits_for_;
 };
 

@@ -341,6 +341,12 @@ void LayerTree::set_directory(const std::string& path, const PendingDirectory& p
   setter_.set(fd.get(), pending.attributes, {}, path);
 }
 
+void LayerTree::restore_attributes(const std::string& path) {
+  if (const auto found = pending_.find(path); found != pending_.end()) {
+    set_directory(path, found->second);
+  }
+}
+
 std::vector<std::string> LayerTree::implicit_directories() const {
   std::vector<std::string> result;
   for (const auto& [path, pending] : pending_) {

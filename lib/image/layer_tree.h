@@ -64,6 +64,7 @@ class LayerTree {
   std::vector<std::string> implicit_directories() const;
   // Made to hold whiteouts, and nothing else came: if the parents have no such directory, it is not needed.
   bool only_for_whiteouts(const std::string& path) const { return whiteout_only_.contains(path); }
+  void restore_attributes(const std::string& path);  // as they were set at the end
   // Sets the attributes of the directory `path` now.
   void set_directory(const std::string& path, const PendingDirectory& pending);
 

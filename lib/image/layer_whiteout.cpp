@@ -39,8 +39,28 @@ void EntryMaker::white_out_overlay(const std::string& parent, const std::string&
   struct stat status {};
   if (::fstatat(*directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     unionfs::make_whiteout(*directory, name);
+    whiteouts_.push_back(tree_.path_of(name));
   } else if (S_ISDIR(status.st_mode)) {
     tree_.make_opaque_directory(name);
+  }
+}
+
+// A directory that is merged with nothing shows its whiteouts as names that can't be opened: those go.
+void EntryMaker::drop_idle_whiteouts(const LayerParents& parents) {
+  for (const std::string& path : whiteouts_) {
+    const size_t slash = path.rfind('/');
+    const std::string above = slash == std::string::npos ? "" : path.substr(0, slash);
+    const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    const auto directory = tree_.enter(above, Missing::kLeave);
+    struct stat status {};
+    if (!directory || ::fstatat(*directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || !unionfs::is_whiteout(status)) {
+      continue;
+    }
+    if (tree_.here_is_detached() || parents.find(above).kind != Below::Kind::kDirectory) {
+      tree_.remove(name);
+      tree_.restore_attributes(above);
+      facts_.depends = true;
+    }
   }
 }
 
@@ -68,7 +88,7 @@ void EntryMaker::clear_opaque(const std::string& parent) {
   if (parent.empty()) {
     facts_.opaque_root = true;
   }
-  if (tree_.enter(parent, Missing::kMake)) {
+  if (tree_.enter(parent, Missing::kMakeForWhiteout)) {
     tree_.make_opaque_directory("");
   }
 }

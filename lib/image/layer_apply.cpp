@@ -124,7 +124,7 @@ LayerApplier::Finish LayerApplier::finish(const std::vector<std::string>& direct
     if (below.kind == Below::Kind::kOther) {
       throw fail("the layer puts files into {}, which is no directory in the layers below", text::quoted(path));
     }
-    if (below.kind == Below::Kind::kDirectory) {
+    if (below.kind == Below::Kind::kDirectory && state.tree.is_still_implicit(path)) {
       PendingDirectory pending{.origin = PendingDirectory::Origin::kArchive, .attributes = attributes_of(below.status)};
       pending.attributes.xattrs = read_xattrs(below.entry.get());
       state.tree.set_directory(path, pending);

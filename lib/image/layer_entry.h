@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
-#include <vector>
 
 #include "base/fd.h"
 #include "image/layer_apply.h"
@@ -64,7 +63,6 @@ class EntryMaker : public TarSink {
 
   std::unordered_set<std::string> touched_;  // kPlain: what this layer wrote, and the directories above it
   std::unordered_set<std::string> left_out_; // devices that could not be made
-  std::vector<std::string> whiteouts_;       // kOverlay: those that were made
   std::string waits_for_;
 };
 

@@ -212,7 +212,9 @@ bool LayerTree::step(const std::string& name, Missing missing, std::vector<std::
       }
       check(::unlinkat(directory, name.c_str(), 0), "remove the whiteout of {}", name);
       check(::mkdirat(directory, name.c_str(), 0700), "make directory {}", name);
-      pending_[path_of(name)] = {.origin = PendingDirectory::Origin::kArchive};
+      PendingDirectory pending{.origin = PendingDirectory::Origin::kArchive};
+      check(::clock_gettime(CLOCK_REALTIME, &pending.attributes.mtime), "read the clock");
+      pending_[path_of(name)] = std::move(pending);
       make_opaque_directory(name);
       push(name, Fd(check(::openat(directory, name.c_str(), kDirectoryFlags), "open {}", name)));
       return true;
@@ -259,7 +261,10 @@ void LayerTree::make(const std::string& name, Missing missing) {
   pending.origin = here_is_detached() || form_ == LayerForm::kPlain ? PendingDirectory::Origin::kArchive
                                                                      : PendingDirectory::Origin::kImplicit;
   check(::clock_gettime(CLOCK_REALTIME, &pending.attributes.mtime), "read the clock");
-  depends_ = depends_ || pending.origin == PendingDirectory::Origin::kImplicit;
+  if (pending.origin == PendingDirectory::Origin::kImplicit) {
+    depends_ = true;
+    implicit_.insert(whole);
+  }
   if (missing == Missing::kMakeForWhiteout) {
     whiteout_only_.insert(whole);
   }
@@ -295,6 +300,7 @@ void LayerTree::remove(const std::string& name) {
     forget(pending_);
     forget(opaque_);
     forget(whiteout_only_);
+    forget(whiteouts_);
   }
 }
 
@@ -349,16 +355,21 @@ void LayerTree::restore_attributes(const std::string& path) {
 
 std::vector<std::string> LayerTree::implicit_directories() const {
   std::vector<std::string> result;
-  for (const auto& [path, pending] : pending_) {
+  for (const std::string& path : implicit_) {
     bool detached = false;
     for (size_t slash = path.find('/'); slash != std::string::npos && !detached; slash = path.find('/', slash + 1)) {
       detached = opaque_.contains(path.substr(0, slash));
     }
-    if (pending.origin == PendingDirectory::Origin::kImplicit && !detached) {
+    if (!detached && pending_.contains(path)) {
       result.push_back(path);
     }
   }
   return result;
+}
+
+bool LayerTree::is_still_implicit(const std::string& path) const {
+  const auto found = pending_.find(path);
+  return found != pending_.end() && found->second.origin == PendingDirectory::Origin::kImplicit;
 }
 
 }  // namespace jigsaw::image

@@ -60,14 +60,17 @@ class LayerTree {
   bool is_known(const std::string& path) const { return pending_.contains(path); }
   // Sets what is pending, deepest first.
   void set_attributes();
-  // What of `pending` is implicit and not detached, in order: for LayerApplier::finish().
+  // Those that were made before the layer described them, if it ever did, and are not detached; in order.
   std::vector<std::string> implicit_directories() const;
+  bool is_still_implicit(const std::string& path) const;
   // Made to hold whiteouts, and nothing else came: if the parents have no such directory, it is not needed.
   bool only_for_whiteouts(const std::string& path) const { return whiteout_only_.contains(path); }
   void restore_attributes(const std::string& path);  // as they were set at the end
   // Sets the attributes of the directory `path` now.
   void set_directory(const std::string& path, const PendingDirectory& pending);
 
+  void note_whiteout(const std::string& path) { whiteouts_.insert(path); }
+  std::set<std::string> whiteouts() const { return whiteouts_; }
   void forget_whiteout_only(const std::string& path) { whiteout_only_.erase(path); }
 
   const LayerParents& parents() const { return parents_; }
@@ -106,6 +109,8 @@ class LayerTree {
   bool entered_valid_ = false;
   std::map<std::string, PendingDirectory> pending_;
   std::set<std::string> opaque_;
+  std::set<std::string> implicit_;
+  std::set<std::string> whiteouts_;
   std::set<std::string> whiteout_only_;
   bool depends_ = false;
   int links_ = 0;

@@ -39,7 +39,7 @@ void EntryMaker::white_out_overlay(const std::string& parent, const std::string&
   struct stat status {};
   if (::fstatat(*directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     unionfs::make_whiteout(*directory, name);
-    whiteouts_.push_back(tree_.path_of(name));
+    tree_.note_whiteout(tree_.path_of(name));
   } else if (S_ISDIR(status.st_mode)) {
     tree_.make_opaque_directory(name);
   }
@@ -47,7 +47,7 @@ void EntryMaker::white_out_overlay(const std::string& parent, const std::string&
 
 // A directory that is merged with nothing shows its whiteouts as names that can't be opened: those go.
 void EntryMaker::drop_idle_whiteouts(const LayerParents& parents) {
-  for (const std::string& path : whiteouts_) {
+  for (const std::string& path : tree_.whiteouts()) {
     const size_t slash = path.rfind('/');
     const std::string above = slash == std::string::npos ? "" : path.substr(0, slash);
     const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);

@@ -20,7 +20,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"rootfs", {"base"}},
     {"cgroups", {"base"}},
     {"unionfs", {"base", "rootfs"}},
-    {"image", {"base", "unionfs"}},
+    {"image", {"base", "rootfs", "unionfs"}},
     {"security", {"base"}},
     {"network", {"base"}},
     {"runtime", {"base", "process", "namespaces", "rootfs", "cgroups", "security", "network"}},

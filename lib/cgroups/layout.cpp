@@ -181,4 +181,20 @@ std::optional<std::string> delegated_cgroup(const Layout& layout) {
   return highest;
 }
 
+std::string usual_path(const Layout& layout, std::string_view name) {
+  if (name.find('/') != std::string_view::npos) {
+    throw fail("{} is no name for a cgroup", text::quoted(name)).with_hint("it is the name of one directory: without a slash");
+  }
+  const auto delegated = ::geteuid() == 0 ? std::nullopt : delegated_cgroup(layout);
+  return clean_path(fmt::format("{}/{}", delegated.value_or(""), name));
+}
+
+bool may_create(const Layout& layout, std::string_view path) {
+  const std::string_view parent = path.substr(0, path.rfind('/'));
+  return !layout.hierarchies.empty() &&
+         std::all_of(layout.hierarchies.begin(), layout.hierarchies.end(), [&](const Hierarchy& hierarchy) {
+           return ::access(hierarchy.directory(parent).c_str(), W_OK) == 0;
+         });
+}
+
 }  // namespace jigsaw::cgroups

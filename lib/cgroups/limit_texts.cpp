@@ -94,6 +94,35 @@ CpuLimits parse_cpu(const LimitTexts& texts) {
 
 }  // namespace
 
+std::span<const LimitOption> limit_options() {
+  static constexpr LimitOption kOptions[] = {
+      {"-m,--memory", &LimitTexts::memory, "the most memory, like 64m; who needs more is killed"},
+      {"--memory-swap", &LimitTexts::memory_swap, "the most memory and swap together; -1: any swap"},
+      {"--memory-reservation", &LimitTexts::memory_reservation, "memory that is left to it when the machine runs short"},
+      {"--cpus", &LimitTexts::cpus, "the most CPU time, in CPUs: 1.5"},
+      {"--cpu-quota", &LimitTexts::cpu_quota, "the same in microseconds of each period"},
+      {"--cpu-period", &LimitTexts::cpu_period, "microseconds; 100000 if not given"},
+      {"-c,--cpu-shares", &LimitTexts::cpu_shares, "its weight when the CPUs are busy, 2 to 262144; others have 1024"},
+      {"--cpuset-cpus", &LimitTexts::cpuset_cpus, "the CPUs it may run on: 0-2,7"},
+      {"--cpuset-mems", &LimitTexts::cpuset_mems, "the memory nodes it may use"},
+      {"--pids-limit", &LimitTexts::pids_limit, "the most processes and threads"},
+      {"--io-weight,--blkio-weight", &LimitTexts::io_weight, "its weight when the disks are busy, 10 to 1000"},
+  };
+  return kOptions;
+}
+
+std::span<const LimitListOption> limit_list_options() {
+  static constexpr LimitListOption kOptions[] = {
+      {"--device-read-bps", &LimitTexts::device_read_bps, "the most bytes read a second: /dev/sda:1mb"},
+      {"--device-write-bps", &LimitTexts::device_write_bps, "the most bytes written a second"},
+      {"--device-read-iops", &LimitTexts::device_read_iops, "the most reads a second: /dev/sda:1000"},
+      {"--device-write-iops", &LimitTexts::device_write_iops, "the most writes a second"},
+  };
+  return kOptions;
+}
+
+bool asks_for_nothing(const Limits& limits) { return controllers_for(limits).empty(); }
+
 Limits parse_limits(const LimitTexts& texts) {
   Limits limits;
   limits.memory.limit = size_or_none(texts.memory, "--memory");

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -128,5 +129,20 @@ struct LimitTexts {
 };
 // Parsed and validated. Throws "--memory must be …".
 Limits parse_limits(const LimitTexts& texts);
+bool asks_for_nothing(const Limits& limits);
+
+// The options as a table, so that every program that limits something adds the same ones.
+struct LimitOption {
+  const char* name;  // "--memory,-m"
+  std::string LimitTexts::*text;
+  const char* help;
+};
+struct LimitListOption {
+  const char* name;
+  std::vector<std::string> LimitTexts::*texts;
+  const char* help;
+};
+std::span<const LimitOption> limit_options();
+std::span<const LimitListOption> limit_list_options();
 
 }  // namespace jigsaw::cgroups

@@ -191,6 +191,33 @@ Stats read_stats(const Cgroup& cgroup) {
   return stats;
 }
 
+StatsTexts describe(const Stats& stats) {
+  StatsTexts texts{"-", "-", "-", "-"};
+  const auto of = [](const std::string& used, const std::optional<uint64_t>& limit, bool bytes) {
+    return limit ? fmt::format("{} / {}", used, bytes ? binary_size(*limit) : fmt::format("{}", *limit)) : used;
+  };
+  if (stats.memory) {
+    texts.memory = of(binary_size(stats.memory->usage), stats.memory->limit, true);
+  }
+  if (stats.cpu) {
+    texts.cpu = fmt::format("{:.2f}s", static_cast<double>(stats.cpu->usage_ns) / 1e9);
+    if (stats.cpu->periods > 0) {
+      texts.cpu += fmt::format(" ({} of {} periods cut short)", stats.cpu->throttled_periods, stats.cpu->periods);
+    }
+  }
+  if (stats.pids) {
+    texts.pids = of(fmt::format("{}", stats.pids->current), stats.pids->limit, false);
+  }
+  uint64_t read = 0;
+  uint64_t written = 0;
+  for (const IoStats& one : stats.io) {
+    read += one.read_bytes;
+    written += one.write_bytes;
+  }
+  texts.io = fmt::format("{} read, {} written", binary_size(read), binary_size(written));
+  return texts;
+}
+
 uint64_t oom_kills(const Cgroup& cgroup) {
   const Place* place = cgroup.find("memory");
   if (place == nullptr) {

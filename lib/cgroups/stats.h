@@ -58,6 +58,16 @@ struct Stats {
 };
 Stats read_stats(const Cgroup& cgroup);
 
+// A few words for each, as tables show them: "1.5MiB / 64MiB", "0.73s (5 of 12 periods cut short)", "3 / 20",
+// "4KiB read, 0B written". "-" for what is not measured.
+struct StatsTexts {
+  std::string memory;
+  std::string cpu;
+  std::string pids;
+  std::string io;
+};
+StatsTexts describe(const Stats& stats);
+
 // Processes of the cgroup that the kernel killed for want of memory since it was made.
 uint64_t oom_kills(const Cgroup& cgroup);
 // "killed by the kernel: out of memory (limit 64MiB)" if that happened: what to tell about an exit code 137.

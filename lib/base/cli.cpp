@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <map>
@@ -68,11 +69,18 @@ Error unexpected(CLI::App& app, const std::string& word) {
   return Error(fmt::format("unexpected argument {}", text::quoted(word)), hint);
 }
 
-void take_rest(CLI::App& app, Command& command) {
+// CLI11 goes on looking for the first word behind a flag that it does not know: --memroy 64m IMAGE.
+bool stands_before(const std::vector<std::string>& line, const std::string& word, const std::string& other) {
+  return std::find(line.begin(), line.end(), word) < std::find(line.begin(), line.end(), other);
+}
+
+void take_rest(CLI::App& app, Command& command, const std::vector<std::string>& line) {
   std::vector<std::string> words = app.remaining();
+  const bool has_first = command.first != nullptr && !command.first->empty();
   if (!words.empty() && words.front() == "--") {
     words.erase(words.begin());
-  } else if (!words.empty() && words.front().starts_with('-') && (command.first == nullptr || command.first->empty())) {
+  } else if (!words.empty() && words.front().starts_with('-') &&
+             (!has_first || stands_before(line, words.front(), *command.first))) {
     throw unexpected(app, words.front());
   }
   if (command.first == nullptr) {
@@ -125,7 +133,7 @@ int parse_and_run(int argc, char** argv, const Program& program, const std::func
     throw Error("a command is missing", fmt::format("see '{} --help'", invocation(*command)));
   }
   if (stored->second.rest != nullptr) {
-    take_rest(*command, stored->second);
+    take_rest(*command, stored->second, std::vector<std::string>(argv, argv + argc));
   }
   if (!g_explain.empty()) {
     if (g_explain != "text" && g_explain != "json" && g_explain != "true") {

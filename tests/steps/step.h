@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/files.h"
@@ -27,7 +29,15 @@ struct BadInput {
 class StepTest : public ::testing::Test {
  protected:
   void SetUp() override { before_ = host_snapshot(); }
-  void TearDown() override { EXPECT_EQ(left_behind(before_, host_snapshot()), ""); }
+  // What was killed takes a moment to go.
+  void TearDown() override {
+    std::string left = left_behind(before_, host_snapshot());
+    for (int wait = 0; wait < 100 && !left.empty(); ++wait) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      left = left_behind(before_, host_snapshot());
+    }
+    EXPECT_EQ(left, "");
+  }
 
   // bin(program) --run-root ROOM/run <arguments>
   std::vector<std::string> command(const std::string& program, const std::vector<std::string>& arguments) const;

@@ -44,18 +44,6 @@ std::string expand_at(const Instruction& instruction, const std::string& text, c
   }
 }
 
-void add_global_arguments(Plan& plan, const Recipe& recipe) {
-  for (const Instruction& instruction : recipe.global_arguments) {
-    for (const Arg::Item& item : std::get<Arg>(instruction.body).items) {
-      if (const auto given = plan.arguments.find(item.key); given != plan.arguments.end()) {
-        plan.globals.set(item.key, given->second);
-      } else if (item.value) {
-        plan.globals.set(item.key, expand_at(instruction, *item.value, plan.globals, plan.escape));
-      }
-    }
-  }
-}
-
 std::optional<std::string> named_context(const Plan& plan, const std::string& name) {
   if (name == "scratch" || name == "context") {
     return std::nullopt;
@@ -327,13 +315,26 @@ std::vector<size_t> Plan::dependencies(size_t index) const {
 
 bool Plan::needs(size_t index) const { return std::binary_search(order.begin(), order.end(), index); }
 
+Variables global_variables(const Recipe& recipe, const PlanOptions& options) {
+  Variables globals = platform_arguments(recipe, options);
+  for (const Instruction& instruction : recipe.global_arguments) {
+    for (const Arg::Item& item : std::get<Arg>(instruction.body).items) {
+      if (const auto given = options.arguments.find(item.key); given != options.arguments.end()) {
+        globals.set(item.key, given->second);
+      } else if (item.value) {
+        globals.set(item.key, expand_at(instruction, *item.value, globals, recipe.file.escape));
+      }
+    }
+  }
+  return globals;
+}
+
 Plan plan_stages(const Recipe& recipe, const PlanOptions& options) {
   Plan plan{.check_all = options.check_all_stages,
-            .globals = platform_arguments(recipe, options),
+            .globals = global_variables(recipe, options),
             .arguments = options.arguments,
             .named_contexts = options.named_contexts,
             .escape = recipe.file.escape};
-  add_global_arguments(plan, recipe);
   for (const RecipeStage& written : recipe.stages) {
     if (plan.stages.size() == kStageLimit) {
       throw written.from.place.error(fmt::format("more than {} stages", kStageLimit));

@@ -89,6 +89,9 @@ struct Plan {
   bool needs(size_t index) const;
 };
 
+// What FROM lines can see: platform arguments and the ARGs before the first FROM.
+Variables global_variables(const Recipe& recipe, const PlanOptions& options);
+
 // Throws for an unknown target or stage, a circle, a copy from a later stage, an empty base name, a bad platform.
 Plan plan_stages(const Recipe& recipe, const PlanOptions& options);
 

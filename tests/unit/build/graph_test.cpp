@@ -20,7 +20,7 @@ Graph example() {
 
 TEST(Graph, TextShowsStagesLayersAndWhatStaysBehind) {
   EXPECT_EQ(graph_text(example()),
-            "  tools                FROM debian                                      80.0MB\n"
+            "  tools                FROM debian                                        80.0MB\n"
             "    RUN make   all                                               layer   1.20MB  cached\n"
             "* stage-2              FROM scratch\n"
             "    ENV a=1                                                        built\n"

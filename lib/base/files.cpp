@@ -180,7 +180,8 @@ std::optional<std::string> read_if_exists(const std::string& path, size_t limit)
   try {
     return read(path, limit);
   } catch (const Error& error) {
-    if (error.error_number() == ENOENT || error.error_number() == ENOTDIR) {
+    // ESRCH: a file of /proc whose process ended between open(2) and read(2)
+    if (error.error_number() == ENOENT || error.error_number() == ENOTDIR || error.error_number() == ESRCH) {
       return std::nullopt;
     }
     throw;

@@ -22,7 +22,7 @@ Result StepTest::run_step(const std::string& program, const std::vector<std::str
 int StepTest::start_step(const std::string& program, const std::vector<std::string>& arguments) {
   const std::string out = room("out");
   const Result started =
-      sh(text::shell_words(command(program, arguments)) + " >" + out + " 2>&1 & echo $!; exec >&-; "
+      sh("rm -f " + out + "; " + text::shell_words(command(program, arguments)) + " >" + out + " 2>&1 & echo $!; exec >&-; "
          "for i in $(seq 100); do [ -s " + out + " ] && exit; sleep 0.05; done; exit 1");
   EXPECT_EQ(started.code, 0) << files::read(out);
   return std::stoi(started.out);

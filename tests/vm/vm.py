@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs test programs in a virtual machine whose kernel has cgroup v2 only.
 
-    vm.py --build build/release --tests root,steps [--filter REGEX] [--seconds 480]
+    vm.py --build build/release --tests root,step [--filter REGEX] [--seconds 480]
 
 The machine is Debian's cloud kernel under QEMU's own emulation (no KVM needed) with a disk that is made here: busybox,
 the test programs with their libraries, and the few host programs that they call. A tiny initramfs loads the drivers
@@ -25,7 +25,7 @@ import tempfile
 MODULES = ["virtio_pci", "virtio_blk", "ext4", "overlay", "veth", "bridge", "tun", "dummy", "nf_tables", "nft_chain_nat", "nft_masq", "nft_nat", "nft_compat",
            "xt_MASQUERADE", "fuse", "loop"]
 # Host programs that tests call when they are there.
-PROGRAMS = ["sh", "ip", "nft", "newuidmap", "newgidmap", "setpriv", "unshare", "nsenter", "getfattr", "setfattr", "strace", "tar"]
+PROGRAMS = ["sh", "ip", "nft", "newuidmap", "newgidmap", "setpriv", "ps", "script", "timeout", "unshare", "nsenter", "getfattr", "setfattr", "strace", "tar"]
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -187,6 +187,7 @@ def make_root(root, version, options):
     tree.write("/etc/group", "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n")
     tree.write("/etc/subuid", "user:100000:65536\n")
     tree.write("/etc/subgid", "user:100000:65536\n")
+    tree.write("/etc/hostname", "vm\n")
     tree.write("/etc/hosts", "127.0.0.1 localhost\n")
     name_filter = f"'--gtest_filter={options.filter}'" if options.filter else ""
     tree.write("/stage2", STAGE2.replace("@EACH@", str(options.each)).replace("@FILTER@", name_filter), 0o755)

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 
 namespace jigsaw::unionfs {
 namespace {
@@ -102,6 +103,14 @@ std::vector<Change> changes(const std::string& upper, const std::vector<std::str
   Walk walk(xattrs);
   walk.visit(top.get(), below, "", 0);
   return std::move(walk).found();
+}
+
+std::string listing(const std::vector<Change>& changes) {
+  std::string result;
+  for (const Change& change : changes) {
+    result += fmt::format("{} {}\n", static_cast<char>(change.kind), text::printable_line(change.path));
+  }
+  return result;
 }
 
 }  // namespace jigsaw::unionfs

@@ -28,4 +28,7 @@ struct Change {
 // Sorted by path within each directory, a directory before what it holds. `lowers` top first, as in Overlay.
 std::vector<Change> changes(const std::string& upper, const std::vector<std::string>& lowers, Xattrs xattrs);
 
+// "C /etc\nD /etc/hosts\n", control bytes made printable.
+std::string listing(const std::vector<Change>& changes);
+
 }  // namespace jigsaw::unionfs

@@ -2,6 +2,7 @@
 
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -13,7 +14,7 @@ Xattrs usable_xattrs() {
   const std::string map = files::read("/proc/self/uid_map");
   const auto fields = text::words(map);
   const bool initial = fields.size() == 3 && fields[0] == "0" && fields[1] == "0" && fields[2] == "4294967295";
-  return initial ? Xattrs::kTrusted : Xattrs::kUser;
+  return initial && ::geteuid() == 0 ? Xattrs::kTrusted : Xattrs::kUser;
 }
 
 std::string opaque_attribute(Xattrs xattrs) {

@@ -20,7 +20,7 @@
 namespace jigsaw::unionfs {
 
 enum class Xattrs { kTrusted, kUser };
-// kUser in a user namespace (the id map of the process is not the identity over all ids), else kTrusted.
+// kUser without root's privilege, or in a user namespace (the id map is not the identity over all ids); else kTrusted.
 Xattrs usable_xattrs();
 std::string opaque_attribute(Xattrs xattrs);  // "trusted.overlay.opaque" or "user.overlay.opaque"
 // Whether an extended attribute is overlayfs' own bookkeeping, which no image layer may hold.

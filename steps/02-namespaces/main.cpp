@@ -4,16 +4,15 @@
 #include <CLI/CLI.hpp>
 
 #include "base/cli.h"
+#include "base/files.h"
 #include "base/journal.h"
 #include "base/table.h"
 #include "namespaces/enter.h"
 #include "namespaces/id_maps.h"
 #include "namespaces/loopback.h"
 #include "namespaces/sets.h"
-#include "process/exec.h"
 #include "process/init.h"
 #include "process/signals.h"
-#include "process/spawn.h"
 #include "rootfs/base_tree.h"
 #include "rootfs/devices.h"
 #include "rootfs/mounts.h"
@@ -83,6 +82,10 @@ int become_program(const Options& options, uint64_t set, process::Gate& gate, jo
 
 int run(const Options& options) {
   const uint64_t set = chosen_namespaces(options);
+  if (!files::is_directory(options.rootfs)) {
+    throw fail("{} is not a directory with a root file system", options.rootfs)
+        .with_hint("'02-namespaces rootfs DIR' writes a small one");
+  }
   journal::Record record(journal::directory_for(options.run_root), journal::common_kinds());
   process::become_subreaper();
   const process::SignalGuard guard;

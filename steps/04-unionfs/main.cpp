@@ -12,10 +12,8 @@
 #include "namespaces/id_maps.h"
 #include "namespaces/loopback.h"
 #include "namespaces/sets.h"
-#include "process/exec.h"
 #include "process/init.h"
 #include "process/signals.h"
-#include "process/spawn.h"
 #include "rootfs/base_tree.h"
 #include "rootfs/devices.h"
 #include "rootfs/mounts.h"
@@ -66,9 +64,8 @@ void enter_rootfs(const unionfs::Overlay& overlay, uint64_t set) {
       rootfs::attach(root.get(), mount);
     }
   }
-  const bool user = (set & namespaces::parse("user")) != 0;
   rootfs::make_devices(root.get(), rootfs::default_devices(),
-                       user ? rootfs::DeviceMaking::kBindFromHost : rootfs::DeviceMaking::kNodes);
+                       (set & namespaces::parse("user")) != 0 ? rootfs::DeviceMaking::kBindFromHost : rootfs::DeviceMaking::kNodes);
   rootfs::make_device_links(root.get());
   rootfs::enter_root(root.get());
 }
@@ -115,14 +112,8 @@ int run(const Options& options) {
   return code;
 }
 
-int diff(const Options& options) {
-  const auto lowers = unionfs::layers_in(options.layers);
-  fmt::print("{}", unionfs::listing(unionfs::changes(options.changes + "/upper", lowers, unionfs::usable_xattrs())));
-  return 0;
-}
-
-int undo(const Options& options) {
-  fmt::print("{}", journal::report(journal::sweep(journal::directory_for(options.run_root), kinds())));
+int print(const std::string& text) {
+  fmt::print("{}", text);
   return 0;
 }
 
@@ -138,10 +129,7 @@ int main(int argc, char** argv) {
     for (const cgroups::LimitOption& option : cgroups::limit_options()) {
       run_command->add_option(option.name, options.limits.*option.text, option.help);
     }
-    for (const cgroups::LimitListOption& option : cgroups::limit_list_options()) {
-      run_command->add_option(option.name, options.limits.*option.texts, option.help)->allow_extra_args(false);
-    }
-    cli::take_command_line(*run_command, options.layers, options.command, "LAYERS", "a directory of layers, the bottom one first");
+    cli::take_command_line(*run_command, options.layers, options.command, "LAYERS", "a directory of layers");
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* layers_command = app.add_subcommand("layers", "write the layers of a small system into DIR");
@@ -151,8 +139,12 @@ int main(int argc, char** argv) {
     CLI::App* diff_command = app.add_subcommand("diff", "what a run with --changes wrote");
     diff_command->add_option("LAYERS", options.layers, "the layers it ran on")->required();
     diff_command->add_option("CHANGES", options.changes, "where its changes are")->required();
-    cli::on_run(*diff_command, [&] { return diff(options); });
-
-    cli::on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&] { return undo(options); });
+    cli::on_run(*diff_command, [&] {
+      const auto lowers = unionfs::layers_in(options.layers);
+      return print(unionfs::listing(unionfs::changes(options.changes + "/upper", lowers, unionfs::usable_xattrs())));
+    });
+    cli::on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&] {
+      return print(journal::report(journal::sweep(journal::directory_for(options.run_root), kinds())));
+    });
   });
 }

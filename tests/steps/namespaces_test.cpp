@@ -1,0 +1,116 @@
+// 02-namespaces from outside, as root and as a user without privilege.
+#include <signal.h>
+
+#include <filesystem>
+
+#include "base/text.h"
+#include "step.h"
+
+namespace jigsaw::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+
+constexpr uid_t kStranger = 47110;  // nobody has this id: no subordinate ids, no groups
+
+class NamespacesStep : public StepTest {
+ protected:
+  void SetUp() override {
+    if (!is_root()) {
+      GTEST_SKIP() << "namespaces without a user namespace need root";
+    }
+    ASSERT_EQ(run_step("02-namespaces", {"rootfs", room("rootfs")}).code, 0);
+    std::filesystem::permissions(room(), std::filesystem::perms::all);
+    StepTest::SetUp();
+  }
+  Result in_container(const std::string& script, const std::vector<std::string>& options = {}, uid_t uid = 0) const {
+    std::vector<std::string> arguments = {"run"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    for (const std::string& word : {room("rootfs"), std::string("sh"), std::string("-c"), script}) {
+      arguments.push_back(word);
+    }
+    return run_step("02-namespaces", arguments, {.uid = uid});
+  }
+};
+
+TEST_F(NamespacesStep, TheProgramIsAloneInASystemOfItsOwn) {
+  const Result result = in_container("echo $$; hostname; ls /");
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "1\njigsaw\nbin\ndev\netc\nhome\nproc\nroot\nrun\nsbin\nsys\ntmp\nusr\nvar\n");
+}
+
+TEST_F(NamespacesStep, WorksWithoutRoot) {
+  const Result result = in_container("echo $$; hostname; id -u; ls /dev/null; ping -c1 -W1 127.0.0.1 >/dev/null && echo lo", {}, kStranger);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "1\njigsaw\n0\n/dev/null\nlo\n");
+}
+
+TEST_F(NamespacesStep, EachNamespaceIsAnotherOneThanTheHosts) {
+  for (const std::string kind : {"mnt", "pid", "uts", "ipc", "net", "cgroup", "time"}) {
+    const std::string host = std::filesystem::read_symlink("/proc/self/ns/" + kind).string();
+    EXPECT_NE(in_container("readlink /proc/self/ns/" + kind).out, host + "\n");
+    if (kind != "mnt") {
+      EXPECT_EQ(in_container("readlink /proc/self/ns/" + kind, {"--without", kind}).out, host + "\n") << kind;
+    }
+  }
+}
+
+TEST_F(NamespacesStep, NothingOfTheHostIsSeen) {
+  const Result result = in_container("ls /proc | grep -c '^[0-9]'; cat /proc/net/dev | grep -c :; cat /proc/mounts");
+  EXPECT_THAT(result.out, MatchesRegex("[23]\n1\n(.|\n)*"));
+  EXPECT_THAT(result.out, Not(HasSubstr("/sys/fs/cgroup")));
+}
+
+TEST_F(NamespacesStep, WithoutAPidNamespaceTheHostsProcessesAreSeen) {
+  EXPECT_THAT(in_container("ls -d /proc/[0-9]* | wc -l", {"--without=pid"}).out, Not(MatchesRegex("[0-9]\n")));
+}
+
+TEST_F(NamespacesStep, MountsInsideDoNotShowOutside) {
+  EXPECT_EQ(in_container("mount -t tmpfs none /tmp && touch /tmp/x && ls /tmp").out, "x\n");
+  EXPECT_TRUE(files::list(room("rootfs/tmp")).empty());
+}
+
+TEST_F(NamespacesStep, InitReapsAndHandsOnSignals) {
+  const std::string orphan = "(sleep 0.1 & echo $! >/tmp/pid); sleep 0.5; ls -d /proc/$(cat /tmp/pid) 2>/dev/null || echo gone";
+  EXPECT_EQ(in_container(orphan, {"--init"}).out, "gone\n");
+  const int pid = start_step("02-namespaces", {"run", "--init", room("rootfs"), "sh", "-c", "echo ready; exec sleep 1000"});
+  ::kill(pid, SIGTERM);  // PID 1 itself would not hear it
+  wait_until_gone(pid);
+}
+
+TEST_F(NamespacesStep, ListsTheNamespacesOfProcesses) {
+  const std::string own = std::filesystem::read_symlink("/proc/self/ns/net").string();
+  EXPECT_THAT(run_step("02-namespaces", {"ls"}).out, HasSubstr(own.substr(5, own.size() - 6)));
+}
+
+TEST_F(NamespacesStep, AKilledRunIsSweptAndItsProcessesWithIt) {
+  for (const std::string init : {"--namespaces=all", "--init"}) {
+    const int pid = start_step("02-namespaces", {"run", init, room("rootfs"), "sh", "-c", "sleep 1000 & echo ready; wait"});
+    ::kill(pid, SIGKILL);
+    wait_until_gone(pid);
+    EXPECT_THAT(run_step("02-namespaces", {"undo"}).out, MatchesRegex("process [0-9]+:[0-9]+: undone\n"));
+  }
+}
+
+TEST_F(NamespacesStep, RefusesBadInputWithOneClearLine) {
+  const std::string root = room("rootfs");
+  files::replace(room("rootfs/plain"), "text", {.mode = 0644});
+  for (const BadInput& input : {
+           BadInput{"", {"run"}, 125, "ROOTFS is missing", "--help"},
+           BadInput{"", {"run", room("none"), "sh"}, 125, "not a directory with a root file system", "02-namespaces rootfs"},
+           BadInput{"", {"run", "/etc/passwd", "sh"}, 125, "not a directory with a root file system", ""},
+           BadInput{"", {"run", root, "none"}, 127, "program \"none\" not found", "PATH="},
+           BadInput{"", {"run", root, "/plain"}, 126, "execute /plain: Permission denied", ""},
+           BadInput{"", {"run", "--withuot", "pid", root, "sh"}, 125, "did you mean '--without'?", "--help"},
+           BadInput{"", {"run", "--without", "pdi", root, "sh"}, 125, "unknown namespace \"pdi\"", ""},
+           BadInput{"", {"run", "--hostname", std::string(100, 'x'), root, "sh"}, 125, "set the host name", ""},
+           BadInput{"", {"run", "--cwd", "/none", root, "sh"}, 125, "change directory to /none", ""},
+           BadInput{"", {"rootfs", root}, 125, "is not empty", "new directory"}}) {
+    check_bad_input("02-namespaces", input);
+  }
+}
+
+}  // namespace
+}  // namespace jigsaw::test

@@ -1,0 +1,96 @@
+// 04-unionfs from outside.
+#include <signal.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "step.h"
+
+namespace jigsaw::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+class UnionfsStep : public StepTest {
+ protected:
+  void SetUp() override {
+    if (!is_root()) {
+      GTEST_SKIP() << "the test compares the host's cgroups, which only root can make everywhere";
+    }
+    ASSERT_EQ(run_step("04-unionfs", {"layers", room("layers")}).code, 0);
+    StepTest::SetUp();
+  }
+  Result on_layers(const std::string& script, const std::vector<std::string>& options = {}) const {
+    std::vector<std::string> arguments = {"run"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    for (const std::string& word : {room("layers"), std::string("sh"), std::string("-c"), script}) {
+      arguments.push_back(word);
+    }
+    return run_step("04-unionfs", arguments);
+  }
+};
+
+TEST_F(UnionfsStep, TheRootIsAllLayersTogether) {
+  const Result result = on_layers("echo $$; hostname; ls /; cat /etc/motd", {"--name", "box"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "1\nbox\nbin\ndev\netc\nhome\nproc\nroot\nrun\nsbin\nsys\ntmp\nusr\nvar\nWelcome to a jigsaw container.\n");
+}
+
+TEST_F(UnionfsStep, ChangesAreKeptApartAndListed) {
+  EXPECT_EQ(on_layers("echo mine >/etc/motd; rm /etc/hosts; rm -r /var; mkdir /var; touch /new", {"--changes", room("c")}).code, 0);
+  EXPECT_EQ(run_step("04-unionfs", {"diff", room("layers"), room("c")}).out,
+            "C /etc\nD /etc/hosts\nC /etc/motd\nA /new\nR /var\n");
+  EXPECT_EQ(files::read(room("layers/3-jigsaw/etc/motd")), "Welcome to a jigsaw container.\n");
+  EXPECT_TRUE(files::exists(room("layers/2-system/etc/hosts")));
+  // a second run on the same changes goes on where the first one stopped
+  EXPECT_EQ(on_layers("cat /etc/motd; ls /etc/hosts 2>&1; ls /var", {"--changes", room("c")}).out,
+            "mine\nls: /etc/hosts: No such file or directory\n");
+}
+
+TEST_F(UnionfsStep, WithoutChangesTheyGoWithTheRun) {
+  EXPECT_EQ(on_layers("echo x >/file; cat /file").out, "x\n");
+  EXPECT_EQ(on_layers("ls /file 2>/dev/null").code, 1);
+  EXPECT_TRUE(files::list(room("run/records")).empty());
+}
+
+TEST_F(UnionfsStep, MoreLayersThanAMountOptionPageHolds) {
+  for (int number = 0; number < 400; ++number) {
+    const std::string layer = room(fmt::format("layers/9-a-name-that-is-not-short-at-all-{:03}", number));
+    files::make_directories(layer);
+    files::replace(layer + fmt::format("/file{}", number), "", {.sync = false});
+  }
+  EXPECT_EQ(on_layers("ls /file* | wc -l").out, "400\n");
+}
+
+TEST_F(UnionfsStep, LimitsStillHold) {
+  EXPECT_EQ(on_layers("tail /dev/zero", {"--memory", "16m"}).code, 137);
+}
+
+TEST_F(UnionfsStep, AKilledRunIsSwept) {
+  const int pid = start_step("04-unionfs", {"run", room("layers"), "sh", "-c", "echo ready; exec sleep 1000"});
+  ::kill(pid, SIGKILL);
+  wait_until_gone(pid);
+  const Result undone = run_step("04-unionfs", {"undo"});
+  EXPECT_THAT(undone.out, HasSubstr("process "));
+  EXPECT_THAT(undone.out, HasSubstr("cgroup "));
+  EXPECT_THAT(undone.out, HasSubstr("directory "));
+  EXPECT_TRUE(files::list(room("run/records")).empty()) << undone.out;
+}
+
+TEST_F(UnionfsStep, RefusesBadInputWithOneClearLine) {
+  files::make_directories(room("empty"));
+  for (const BadInput& input : {
+           BadInput{"", {"run", room("none"), "sh"}, 125, "No such file or directory", ""},
+           BadInput{"", {"run", "/etc/passwd", "sh"}, 125, "Not a directory", ""},
+           BadInput{"", {"run", room("empty"), "sh"}, 125, "holds no layers", "each directory in it is a layer"},
+           BadInput{"", {"run", room("layers"), "none"}, 127, "not found", "PATH="},
+           BadInput{"", {"run", "--memory", "lots", room("layers"), "sh"}, 125, "--memory must be a size", ""},
+           BadInput{"", {"diff", room("layers"), room("none")}, 125, "No such file or directory", ""}}) {
+    check_bad_input("04-unionfs", input);
+  }
+}
+
+}  // namespace
+}  // namespace jigsaw::test

@@ -45,7 +45,7 @@ void refuse_if_inhabited(const Place& place) {
   }
 }
 
-Place make_place(const Hierarchy& hierarchy, std::string_view path, const std::vector<std::string>& wanted, Made& made) {
+Place make_place(const Hierarchy& hierarchy, std::string_view path, const CreateOptions& options, Made& made) {
   Place place{hierarchy, hierarchy.mount_point, open_tree_root(hierarchy), Fd()};
   bool existed = true;
   const std::string below = hierarchy.directory(path).substr(hierarchy.mount_point.size());
@@ -54,7 +54,7 @@ Place make_place(const Hierarchy& hierarchy, std::string_view path, const std::v
       continue;
     }
     if (hierarchy.version == Version::kV2) {
-      enable_controllers(place, wanted);
+      enable_controllers(place, options.controllers);
     }
     const std::string name(part);
     const std::string directory = fmt::format("{}/{}", place.directory, name);
@@ -73,7 +73,7 @@ Place make_place(const Hierarchy& hierarchy, std::string_view path, const std::v
     place.fd = std::move(next);
     place.directory = directory;
   }
-  if (existed) {
+  if (existed && options.inhabited == CreateOptions::Inhabited::kRefuse) {
     refuse_if_inhabited(place);
   }
   return place;
@@ -91,7 +91,7 @@ Cgroup Cgroup::create(const Layout& layout, std::string_view path, const CreateO
   Made made;
   for (const Hierarchy& hierarchy : layout.hierarchies) {
     if (is_wanted(hierarchy, options.controllers)) {
-      cgroup.places_.push_back(make_place(hierarchy, cgroup.path_, options.controllers, made));
+      cgroup.places_.push_back(make_place(hierarchy, cgroup.path_, options, made));
     }
   }
   if (cgroup.places_.empty()) {

@@ -37,12 +37,14 @@ struct CreateOptions {
   // Only the trees that hold these; empty: all trees. The v2 tree is always taken if there is one: it costs little and
   // cgroup.kill and CLONE_INTO_CGROUP need it.
   std::vector<std::string> controllers;
+  // A cgroup that is there and holds processes: another's, or one that systemd made for us a moment ago.
+  enum class Inhabited { kRefuse, kTake } inhabited = Inhabited::kRefuse;
 };
 
 class Cgroup {
  public:
   // Makes the directories, and those above them, and on v2 enables the controllers on the way down. What was made is
-  // removed again if any of it fails. Throws if the cgroup is there and holds processes.
+  // removed again if any of it fails.
   static Cgroup create(const Layout& layout, std::string_view path, const CreateOptions& options = {});
   // The directories that are there; a cgroup that is nowhere has no places.
   static Cgroup open(const Layout& layout, std::string_view path);

@@ -1,0 +1,271 @@
+// Pull, the work: layers in parallel, committed from the bottom up.
+#include "image/pull.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "image/layer_stream.h"
+
+namespace jigsaw::image {
+namespace {
+
+constexpr size_t kLayersAtOnce = 6;  // bounds threads and memory, not the number of layers
+constexpr size_t kReadSize = 256U << 10;
+
+// Ends a thread because another one has failed.
+struct Stopped {};
+
+// A half-made layer, gone unless it has been moved to its place.
+struct Scratch {
+  std::string directory;
+  ~Scratch() {
+    try {
+      if (!directory.empty()) {
+        files::remove_tree(directory);
+      }
+    } catch (const Error&) {  // what is left is swept by the store's collect()
+    }
+  }
+};
+
+class Pulling {
+ public:
+  Pulling(const Store& store, Source& source, const PullPlan& plan, const PullOptions& options)
+      : store_(store), source_(source), plan_(plan), options_(options) {}
+
+  std::vector<LayerDirectory> run() {
+    std::vector<std::thread> threads;
+    const size_t count = std::min(kLayersAtOnce, plan_.layers.size());
+    for (size_t i = 0; i < count; ++i) {
+      threads.emplace_back([this] { work(); });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    if (error_) {
+      std::rethrow_exception(error_);
+    }
+    return std::move(committed_);
+  }
+
+ private:
+  // Takes one layer after the other, lower ones first: so whoever waits for a lower one waits for work under way.
+  void work() {
+    try {
+      for (size_t index = next_++; index < plan_.layers.size(); index = next_++) {
+        layer(index);
+      }
+    } catch (const Stopped&) {  // somebody else's error is the one to report
+    } catch (const Error& error) {
+      stop(std::make_exception_ptr(Error(error).in(source_.description())));
+    } catch (...) {
+      stop(std::current_exception());
+    }
+  }
+
+  void stop(std::exception_ptr error) {
+    const std::lock_guard guard(mutex_);
+    if (!error_) {
+      error_ = std::move(error);
+    }
+    stopped_ = true;
+    changed_.notify_all();
+  }
+
+  void check_stopped() const {
+    if (stopped_) {
+      throw Stopped();
+    }
+  }
+
+  // The directories of all layers below, once they are there. Another process may hold the content lock of a lower layer
+  // and wait for this one's: then we let go of ours, and it finds our blob instead of the unpacked layer.
+  std::vector<LayerDirectory> wait_for_parents(size_t index, std::optional<files::Lock>& content) {
+    std::unique_lock lock(mutex_);
+    const auto ready = [&] { return stopped_ || committed_.size() == index; };
+    while (!changed_.wait_for(lock, std::chrono::milliseconds(200), ready)) {
+      if (blocked_ > 0) {
+        content.reset();
+      }
+    }
+    check_stopped();
+    return committed_;
+  }
+
+  files::Lock lock_content(const Digest& digest) {
+    ++blocked_;
+    files::Lock lock = store_.lock_content(digest);
+    --blocked_;
+    return lock;
+  }
+
+  bool occurs_below(size_t index) const {
+    return std::any_of(plan_.layers.begin(), plan_.layers.begin() + static_cast<ptrdiff_t>(index),
+                       [&](const LayerPlan& each) { return each.blob.digest == plan_.layers[index].blob.digest; });
+  }
+
+  void commit(LayerDirectory directory) {
+    const std::lock_guard guard(mutex_);
+    committed_.push_back(std::move(directory));
+    changed_.notify_all();
+  }
+
+  // A note beside the layer: this blob is known to unpack to it. A manifest may pair any blob with any diff_id.
+  static std::string proof(const LayerDirectory& directory, const Digest& blob) {
+    return fmt::format("{}/from-{}", std::filesystem::path(directory.path).parent_path().string(), blob.hex());
+  }
+
+  void layer(size_t index) {
+    const LayerPlan& layer = plan_.layers[index];
+    const std::string item = layer.blob.digest.short_id();
+    std::optional<files::Lock> lock;
+    if (occurs_below(index)) {  // our own other thread fetches it
+      wait_for_parents(index, lock);
+    }
+    lock = lock_content(layer.blob.digest);  // another process may be fetching it
+    check_stopped();
+    const bool blob_here = store_.has_blob(layer.blob.digest);
+    const bool perhaps_unpacked = blob_here || store_.find_layer(layer.diff_id, {});
+    const auto unpacked = perhaps_unpacked ? store_.find_layer(layer.diff_id, wait_for_parents(index, lock)) : std::nullopt;
+    if (blob_here && unpacked) {
+      if (!files::exists(proof(*unpacked, layer.blob.digest))) {
+        stream(layer, nullptr, nullptr);
+        note_proof(*unpacked, layer.blob.digest);
+      }
+      commit(*unpacked);
+      return report_finish(item, "already there");
+    }
+    report_start(item, blob_here ? "unpacking" : "pulling", layer.blob.size);
+    std::optional<BlobWriter> writer;
+    if (!blob_here) {
+      writer.emplace(store_.new_blob());
+    }
+    Scratch scratch;
+    std::unique_ptr<LayerApplier> applier;
+    if (!unpacked) {
+      applier = store_.begin_layer({.max_bytes = layer_limit(layer.blob.size)});
+      scratch.directory = std::filesystem::path(applier->directory()).parent_path().string();
+    }
+    stream(layer, applier.get(), writer ? &*writer : nullptr);
+    if (writer) {
+      writer->commit(layer.blob.digest);
+    }
+    const auto parents = wait_for_parents(index, lock);
+    LayerDirectory directory =
+        unpacked ? *unpacked : store_.commit_layer(std::move(applier), layer.diff_id, layer.blob, parents);
+    note_proof(directory, layer.blob.digest);
+    commit(std::move(directory));
+    report_finish(item, blob_here ? "unpacked" : "pulled");
+  }
+
+  void note_proof(const LayerDirectory& directory, const Digest& blob) {
+    files::open(proof(directory, blob), O_WRONLY | O_CREAT, 0644);
+  }
+
+  // Runs one layer's bytes through all stages; on return its diff_id is verified, and the applier is ended.
+  void stream(const LayerPlan& layer, LayerApplier* applier, BlobWriter* writer) {
+    LayerStream stages(applier, layer.diff_id.algorithm(), layer_limit(layer.blob.size));
+    const auto take = [&](std::string_view bytes) {
+      check_stopped();
+      if (writer != nullptr) {
+        writer->write(bytes);
+      }
+      stages.write(bytes);
+      if (options_.progress != nullptr) {
+        options_.progress->advance(layer.blob.digest.short_id(), bytes.size());
+      }
+    };
+    if (writer != nullptr) {
+      source_.fetch(layer.blob, take);
+    } else {
+      read_blob(layer.blob, take);
+    }
+    if (const Digest diff_id = stages.finish(); diff_id != layer.diff_id) {
+      throw fail("layer {} unpacks to {}, but the config says {}", layer.blob.digest.short_id(), diff_id.text(),
+                 layer.diff_id.text());
+    }
+  }
+
+  void read_blob(const Descriptor& blob, const Source::Take& take) {
+    const Fd file = store_.open_blob(blob.digest);
+    std::string buffer(kReadSize, '\0');
+    Hasher hasher(blob.digest.algorithm());
+    while (const auto got = check(::read(file.get(), buffer.data(), buffer.size()), "read {}", blob.digest.text())) {
+      const std::string_view bytes = std::string_view(buffer).substr(0, static_cast<size_t>(got));
+      hasher.update(bytes);
+      take(bytes);
+    }
+    if (hasher.finish() != blob.digest) {
+      throw Error(fmt::format("the blob {} in the store is damaged", blob.digest.text()),
+                  "remove the image with 'jigsaw rmi' and pull it again");
+    }
+  }
+
+  void report_start(const std::string& item, const char* what, uint64_t bytes) {
+    if (options_.progress != nullptr) {
+      options_.progress->start(item, what, bytes);
+    }
+  }
+  void report_finish(const std::string& item, const char* result) {
+    if (options_.progress != nullptr) {
+      options_.progress->finish(item, result);
+    }
+  }
+
+  const Store& store_;
+  Source& source_;
+  const PullPlan& plan_;
+  const PullOptions& options_;
+  std::atomic<size_t> next_ = 0;
+  std::atomic<bool> stopped_ = false;
+  std::atomic<int> blocked_ = 0;  // threads that wait for a content lock
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<LayerDirectory> committed_;
+  std::exception_ptr error_;
+};
+
+void add_text(const Store& store, const std::string& text, const Digest& digest) {
+  if (!store.has_blob(digest)) {
+    BlobWriter writer = store.new_blob();
+    writer.write(text);
+    writer.commit(digest);
+  }
+}
+
+}  // namespace
+
+Image carry_out(const Store& store, Source& source, const PullPlan& plan, const PullOptions& options) {
+  if (plan.here) {
+    return *plan.here;
+  }
+  Pulling(store, source, plan, options).run();
+  add_text(store, plan.config_text, plan.manifest.config.digest);
+  add_text(store, plan.manifest_text, plan.descriptor.digest);
+  Descriptor entry = plan.descriptor;
+  entry.annotations.clear();
+  entry.platform = plan.config.platform;
+  if (plan.source_digest) {
+    entry.annotations[std::string(kSourceAnnotation)] = plan.source_digest->text();
+  }
+  store.tag(plan.name, entry);
+  return Image{.name = plan.name, .descriptor = entry, .manifest = plan.manifest, .config = plan.config, .config_text = plan.config_text};
+}
+
+Image pull(const Store& store, Source& source, const std::string& name, const PullOptions& options) {
+  const files::Lock lock = store.use();
+  const PullPlan plan = plan_pull(store, source, name, options);
+  return carry_out(store, source, plan, options);
+}
+
+}  // namespace jigsaw::image

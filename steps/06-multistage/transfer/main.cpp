@@ -1,0 +1,21 @@
+// jigsaw-transfer: what moves images over the network or through compression. `jigsaw` executes it with its own words.
+#include <CLI/CLI.hpp>
+
+#include "base/cli.h"
+#include "commands/settings.h"
+#include "transfer/transfer.h"
+
+using namespace jigsaw;
+
+int main(int argc, char** argv) {
+  return cli::run_main(argc, argv, {"jigsaw", "move images"}, [](CLI::App& app) {
+    commands::add_settings(app);
+    transfer::add_pull(app);
+    transfer::add_push(app);
+    transfer::add_login(app);
+    transfer::add_logout(app);
+    transfer::add_save(app);
+    transfer::add_load(app);
+    transfer::add_copy(app);
+  });
+}

@@ -33,3 +33,7 @@ target_link_libraries(jigsaw_local_libraries INTERFACE Threads::Threads)
 pkg_check_modules(JIGSAW_REMOTE REQUIRED IMPORTED_TARGET libcurl libisal libzstd libcrypto libarchive)
 add_library(jigsaw_remote_libraries INTERFACE)
 target_link_libraries(jigsaw_remote_libraries INTERFACE PkgConfig::JIGSAW_REMOTE Threads::Threads)
+
+# The compiler of system call filters, as an archive: jigsaw and jigsaw-oci are static.
+find_library(JIGSAW_SECCOMP NAMES libseccomp.a REQUIRED)  # libseccomp-dev
+mark_as_advanced(JIGSAW_SECCOMP)

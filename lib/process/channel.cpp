@@ -11,7 +11,7 @@
 namespace jigsaw::process {
 namespace {
 
-constexpr size_t kMaxMessage = 64 * 1024;  // bytes; longer texts are cut
+constexpr size_t kMaxMessage = 8 * 1024;  // bytes; longer texts are cut
 constexpr size_t kMaxDescriptors = 8;
 
 void send_packet(int socket, const std::string& packet, const std::vector<int>& descriptors) {

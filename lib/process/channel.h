@@ -37,6 +37,8 @@ class Channel {
 
   static std::pair<Channel, Channel> make_pair();
   Channel() = default;
+  // One end of a pair that came about elsewhere: a SOCK_SEQPACKET connection.
+  explicit Channel(Fd socket) : socket_(std::move(socket)) {}
 
   void send_go();
   void send_reached(const std::string& stop, const std::vector<int>& descriptors = {});
@@ -48,7 +50,6 @@ class Channel {
   void close() { socket_.reset(); }
 
  private:
-  explicit Channel(Fd socket) : socket_(std::move(socket)) {}
   Fd socket_;
 };
 

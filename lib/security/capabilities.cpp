@@ -58,6 +58,16 @@ void call_capset(const Capabilities& c, sys::Why why) {
   check(rc, "set the capabilities");
 }
 
+Capabilities allowed(const Capabilities& wanted, const Capabilities& now) {
+  Capabilities left;
+  left.bounding = wanted.bounding & now.bounding;
+  left.permitted = wanted.permitted & now.permitted;
+  left.effective = wanted.effective & left.permitted;
+  left.inheritable = wanted.inheritable & now.permitted;
+  left.ambient = wanted.ambient & left.permitted & left.inheritable;
+  return left;
+}
+
 }  // namespace
 
 std::optional<int> capability_number(std::string_view name) {
@@ -144,6 +154,8 @@ Capabilities for_user(CapabilitySet set, uid_t uid) {
   return {.bounding = set, .permitted = own, .effective = own};
 }
 
+Capabilities grantable(const Capabilities& wanted) { return allowed(wanted, current_capabilities()); }
+
 Capabilities limit_bounding_and_keep(const Capabilities& wanted) {
   const Capabilities now = current_capabilities();
   const CapabilitySet can_have = now.permitted;
@@ -151,12 +163,7 @@ Capabilities limit_bounding_and_keep(const Capabilities& wanted) {
   if (missing != 0) {
     log::warning("these capabilities can't be granted here, and are left out: {}", text::join(names_of(missing), ", "));
   }
-  Capabilities left;
-  left.bounding = wanted.bounding & now.bounding;
-  left.permitted = wanted.permitted & can_have;
-  left.effective = wanted.effective & left.permitted;
-  left.inheritable = wanted.inheritable & can_have;
-  left.ambient = wanted.ambient & left.permitted & left.inheritable;
+  const Capabilities left = allowed(wanted, now);
   for (int number = 0; number <= last_capability(); ++number) {
     if ((now.bounding & ~left.bounding & bit(number)) != 0) {
       const int rc = ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0);

@@ -47,6 +47,8 @@ CapabilitySet adjust(CapabilitySet base, const std::vector<std::string>& add, co
 // A container's process as `uid` with `set`: root has them permitted and effective, others only bounding.
 Capabilities for_user(CapabilitySet set, uid_t uid);
 
+// What of `wanted` the kernel lets a process have that has what we have now.
+Capabilities grantable(const Capabilities& wanted);
 // The steps of giving up power, in their order. Before the user is changed: the bounding set is cut, and the permitted
 // set is kept over the change. What the kernel does not let us have is left out and named in a warning (runtime-spec,
 // config.md, capabilities). Returns what is left of `wanted`.

@@ -1,2 +1,0 @@
-// A placeholder that goes with the first real file.
-namespace jigsaw::network {}

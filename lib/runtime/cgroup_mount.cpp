@@ -1,0 +1,87 @@
+#include "runtime/cgroup_mount.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "cgroups/layout.h"
+#include "rootfs/safe_path.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+constexpr const char* kWhy = "the container sees the cgroups below its own, and no others";
+constexpr uint64_t kSecure = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+// What shows one hierarchy: a mount of its own, which our cgroup namespace roots where we are. The host may refuse that
+// in a user namespace; then the host's directory of our cgroup is bound.
+Fd show(const cgroups::Hierarchy& hierarchy, uint64_t attributes) {
+  const bool v2 = hierarchy.version == cgroups::Version::kV2;
+  std::vector<std::string> options;
+  if (!v2) {
+    for (const std::string& controller : hierarchy.controllers) {
+      options.push_back(controller);
+    }
+    if (options.front().starts_with("name=")) {
+      options.insert(options.begin(), "none");
+    }
+  }
+  try {
+    return sys::new_filesystem(v2 ? "cgroup2" : "cgroup", v2 ? "cgroup2" : "cgroup", options, attributes, kWhy);
+  } catch (const Error& error) {
+    if (error.error_number() != EPERM && error.error_number() != EBUSY) {
+      throw;
+    }
+    Fd bound = sys::clone_mount(AT_FDCWD, hierarchy.directory(hierarchy.own), sys::Depth::kThisMount, kWhy);
+    sys::mount_setattr(bound.get(), {.set = attributes}, sys::Depth::kThisMount, hierarchy.name(), kWhy);
+    return bound;
+  }
+}
+
+void mount_v1(int root, const MountPoint& mount, const cgroups::Layout& layout) {
+  rootfs::Mount base{.destination = mount.destination, .type = "tmpfs", .source = "tmpfs", .options = {"mode=755"},
+                     .set = kSecure};
+  const Fd made = rootfs::make_mount(base);
+  rootfs::attach(root, base, made);
+  for (const cgroups::Hierarchy& hierarchy : layout.hierarchies) {
+    std::string name = hierarchy.name();
+    if (hierarchy.mount_point.rfind('/') != std::string::npos) {
+      name = hierarchy.mount_point.substr(hierarchy.mount_point.rfind('/') + 1);
+    }
+    sys::mkdirat(made.get(), name, 0755, kWhy);
+    const Fd place = files::open_at(made.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    const Fd tree = show(hierarchy, mount.set | kSecure);
+    sys::move_mount(tree.get(), place.get(), fmt::format("{}/{}", mount.destination, name), kWhy);
+    for (const std::string& controller : hierarchy.controllers) {
+      if (hierarchy.controllers.size() > 1 && controller != name) {
+        sys::symlinkat(name, made.get(), controller, "a hierarchy with two controllers is known by both names");
+      }
+    }
+  }
+  if ((mount.set & MOUNT_ATTR_RDONLY) != 0) {
+    sys::mount_setattr(made.get(), {.set = MOUNT_ATTR_RDONLY}, sys::Depth::kThisMount, mount.destination, kWhy);
+  }
+}
+
+}  // namespace
+
+void mount_cgroup_tree(int root, const MountPoint& mount) {
+  const cgroups::Layout layout = cgroups::read_layout();
+  const bool v1 = layout.hierarchies.size() > 1 || (!layout.hierarchies.empty() && layout.unified() == nullptr);
+  if (v1 && mount.type == "cgroup") {
+    return mount_v1(root, mount, layout);
+  }
+  const cgroups::Hierarchy* unified = layout.unified();
+  if (unified == nullptr) {
+    throw fail("mount {}: this machine has no cgroup v2", mount.destination);
+  }
+  const Fd place = rootfs::make_directory_in_root(root, mount.destination, 0755, kWhy);
+  const Fd tree = show(*unified, mount.set | kSecure);
+  sys::move_mount(tree.get(), place.get(), mount.destination, kWhy);
+}
+
+}  // namespace jigsaw::runtime

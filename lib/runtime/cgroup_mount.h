@@ -1,0 +1,12 @@
+// The cgroup trees as a container sees them, at /sys/fs/cgroup: on v2 one mount, on v1 a tmpfs with a mount for each
+// hierarchy and links for those with two names. Seen from a cgroup namespace, their root is the container's own cgroup;
+// they are read-only unless config.json says otherwise (release_agent, CVE-2022-0492, is a file in them).
+#pragma once
+
+#include "runtime/spec.h"
+
+namespace jigsaw::runtime {
+
+void mount_cgroup_tree(int root, const MountPoint& mount);
+
+}  // namespace jigsaw::runtime

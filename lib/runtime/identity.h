@@ -1,0 +1,21 @@
+// Identity: who the program is and what it may do. The order is forced: what needs power comes before it is given up.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "process/spawn.h"
+#include "runtime/spec.h"
+
+namespace jigsaw::runtime {
+
+// User, groups, capabilities, scheduling, working directory. Returns the program's path, looked up as that user. If the
+// filter can only be loaded with privileges, they are kept until become_program().
+std::string become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter);
+
+// The last steps: the filter, descriptors, signals, execve().
+[[noreturn]] void become_program(const Process& process, const std::string& program,
+                                 const std::optional<security::SeccompProgram>& filter, process::Gate& gate,
+                                 int preserve_fds);
+
+}  // namespace jigsaw::runtime

@@ -1,0 +1,146 @@
+#include "runtime/root.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "rootfs/devices.h"
+#include "rootfs/pivot.h"
+#include "rootfs/safe_path.h"
+#include "runtime/cgroup_mount.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+bool shows_cgroups(const MountPoint& mount) {
+  return mount.kind == rootfs::MountKind::kFileSystem && (mount.type == "cgroup" || mount.type == "cgroup2");
+}
+
+// Below a mount of cgroups, a mount must wait as well.
+bool comes_late(const std::vector<MountPoint>& mounts, size_t index) {
+  const std::string path = rootfs::relative(mounts[index].destination);
+  for (size_t i = 0; i <= index; ++i) {
+    const std::string above = rootfs::relative(mounts[i].destination);
+    if (shows_cgroups(mounts[i]) && (path == above || path.starts_with(above + "/"))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void mount_one(const Root& root, const Prepared& prepared, size_t index) {
+  MountPoint mount = prepared.spec.mounts[index];
+  const Fd& map = prepared.mount_maps[index];
+  mount.user_namespace = map ? map.get() : -1;
+  if (mount.kind != rootfs::MountKind::kFileSystem && !mount.source.starts_with('/')) {
+    mount.source = fmt::format("{}/{}", prepared.surroundings.bundle, mount.source);
+  }
+  if (shows_cgroups(mount)) {
+    return mount_cgroup_tree(root.fd(), mount);
+  }
+  try {
+    rootfs::attach(root.fd(), mount);
+  } catch (Error& error) {
+    throw std::move(error).in(fmt::format("mount {} on {}", mount.type.empty() || mount.kind != rootfs::MountKind::kFileSystem
+                                                                ? mount.source : mount.type, mount.destination));
+  }
+}
+
+}  // namespace
+
+std::string root_path(const Spec& spec, const std::string& bundle) {
+  return spec.root_path.starts_with('/') ? spec.root_path : fmt::format("{}/{}", bundle, spec.root_path);
+}
+
+Root make_root(const Prepared& prepared) {
+  const Spec& spec = prepared.spec;
+  if (!spec.has(CLONE_NEWNS)) {
+    throw Error("a container needs a mount namespace of its own", "add {\"type\": \"mount\"} to linux.namespaces");
+  }
+  const uint64_t propagation = spec.root_propagation & ~uint64_t{MS_REC};
+  rootfs::set_propagation(propagation == MS_SHARED || propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
+  std::optional<rootfs::Masks> masks;
+  if (!spec.masked_paths.empty()) {
+    masks = rootfs::Masks::make();
+  }
+  Fd root = prepared.surroundings.root_mount ? prepared.surroundings.root_mount()
+                                             : rootfs::bind_root(root_path(spec, prepared.surroundings.bundle));
+  rootfs::attach_root(root.get());
+  return {std::move(root), std::move(masks)};
+}
+
+void mount_all(const Root& root, const Prepared& prepared) {
+  for (size_t i = 0; i < prepared.spec.mounts.size(); ++i) {
+    if (!comes_late(prepared.spec.mounts, i)) {
+      mount_one(root, prepared, i);
+    }
+  }
+}
+
+void mount_cgroups(const Root& root, const Prepared& prepared) {
+  for (size_t i = 0; i < prepared.spec.mounts.size(); ++i) {
+    if (comes_late(prepared.spec.mounts, i)) {
+      mount_one(root, prepared, i);
+    }
+  }
+}
+
+void make_devices(const Root& root, const Prepared& prepared) {
+  const Spec& spec = prepared.spec;
+  const bool host_dev = std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const MountPoint& mount) {
+    return rootfs::relative(mount.destination) == "dev" && mount.kind != rootfs::MountKind::kFileSystem;
+  });
+  const rootfs::DeviceMaking making =
+      spec.has(CLONE_NEWUSER) ? rootfs::DeviceMaking::kBindFromHost : rootfs::DeviceMaking::kNodes;
+  std::vector<rootfs::Device> devices = host_dev ? std::vector<rootfs::Device>{} : rootfs::default_devices();
+  for (const rootfs::Device& wanted : spec.devices) {
+    std::erase_if(devices, [&](const rootfs::Device& device) {
+      return rootfs::relative(device.path) == rootfs::relative(wanted.path);
+    });
+    devices.push_back(wanted);
+  }
+  rootfs::make_devices(root.fd(), devices, making);
+  if (!host_dev) {
+    rootfs::make_device_links(root.fd());
+  }
+}
+
+void protect(const Root& root, const Prepared& prepared) {
+  const Spec& spec = prepared.spec;
+  if (spec.process && rootfs::relative(spec.process->cwd) != ".") {
+    try {
+      rootfs::make_directory_in_root(root.fd(), spec.process->cwd, 0755, "the working directory may be missing");
+    } catch (const Error& error) {
+      log::debug("the working directory is left as it is: {}", error.message());
+    }
+  }
+  for (const std::string& path : spec.read_only_paths) {
+    rootfs::make_read_only(root.fd(), path);
+  }
+  if (root.masks()) {
+    root.masks()->cover(root.fd(), spec.masked_paths);
+  }
+  if (spec.root_read_only) {
+    rootfs::make_read_only(root.fd(), "/");
+  }
+}
+
+void enter(const Root& root, const Prepared& prepared) {
+  rootfs::enter_root(root.fd(), prepared.surroundings.root_change);
+  const uint64_t flag = prepared.spec.root_propagation;
+  if (flag != 0) {
+    sys::mount_setattr(root.fd(), {.propagation = flag & ~uint64_t{MS_REC}},
+                       (flag & MS_REC) != 0 ? sys::Depth::kRecursive : sys::Depth::kThisMount, "/",
+                       "rootfsPropagation, as config.json asks for it");
+  }
+}
+
+}  // namespace jigsaw::runtime

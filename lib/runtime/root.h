@@ -1,0 +1,37 @@
+// The container's file system: its root, its mounts, its devices, and what is hidden or read-only in it.
+#pragma once
+
+#include <optional>
+
+#include "base/fd.h"
+#include "rootfs/masks.h"
+#include "runtime/setup.h"
+
+namespace jigsaw::runtime {
+
+// The root while it is being built: attached in our mount namespace, not entered yet.
+class Root {
+ public:
+  Root(Fd fd, std::optional<rootfs::Masks> masks) : fd_(std::move(fd)), masks_(std::move(masks)) {}
+  int fd() const { return fd_.get(); }
+  const std::optional<rootfs::Masks>& masks() const { return masks_; }
+
+ private:
+  Fd fd_;
+  std::optional<rootfs::Masks> masks_;
+};
+
+// The path of the root as the spec and the bundle give it.
+std::string root_path(const Spec& spec, const std::string& bundle);
+
+Root make_root(const Prepared& prepared);
+// All mounts in their order, but those that show cgroups: what they show depends on the cgroup we are in.
+void mount_all(const Root& root, const Prepared& prepared);
+void mount_cgroups(const Root& root, const Prepared& prepared);
+void make_devices(const Root& root, const Prepared& prepared);
+// Read-only and masked paths, the working directory, and the root itself read-only if asked for.
+void protect(const Root& root, const Prepared& prepared);
+// The root becomes "/".
+void enter(const Root& root, const Prepared& prepared);
+
+}  // namespace jigsaw::runtime

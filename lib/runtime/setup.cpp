@@ -1,0 +1,93 @@
+#include "runtime/setup.h"
+
+#include <sched.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "network/loopback.h"
+#include "process/exec.h"
+#include "runtime/console.h"
+#include "runtime/hooks.h"
+#include "runtime/identity.h"
+#include "runtime/kernel_settings.h"
+#include "runtime/root.h"
+#include "runtime/start_socket.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+void enter_namespaces(const Prepared& prepared) {
+  for (const namespaces::Opened& opened : prepared.joined) {
+    namespaces::enter(opened);
+  }
+}
+
+void join_cgroup(const Prepared& prepared) {
+  if (prepared.cgroup != nullptr) {
+    prepared.cgroup->join();
+  }
+  if (prepared.spec.has_new(CLONE_NEWCGROUP)) {
+    sys::unshare(CLONE_NEWCGROUP, "a view of the cgroup tree whose root is where we are now");
+  }
+}
+
+std::string hook_state(const Prepared& prepared) {
+  State state = prepared.state;
+  state.pid = ::getpid();
+  return state_json(state, Status::kCreating);
+}
+
+}  // namespace
+
+void become_container(const Prepared& prepared, process::Gate& gate) {
+  const Spec& spec = prepared.spec;
+  const Process* process = spec.process ? &*spec.process : nullptr;
+
+  sys::setsid("the container does not share the session, and so not the terminal, of its caller");
+  if (spec.has_new(CLONE_NEWUSER)) {
+    become_root_of_user_namespace();
+  }
+  enter_namespaces(prepared);
+  set_clocks(spec);
+  set_names(spec);
+  if (spec.has_new(CLONE_NEWNET)) {
+    network::bring_up_loopback();
+  }
+
+  Root root = make_root(prepared);
+  mount_all(root, prepared);
+  write_sysctls(spec);
+  if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
+    gate.reach(kStopRuntimeHooks);
+  }
+  make_devices(root, prepared);
+  run_hooks(spec.hooks.create_container, hook_state(prepared), "createContainer");
+  join_cgroup(prepared);
+  mount_cgroups(root, prepared);
+  Console console = open_console(root.fd(), process);
+  protect(root, prepared);
+  enter(root, prepared);
+
+  std::vector<int> handed_over;
+  std::string program;
+  if (process != nullptr) {
+    console.become_controlling_terminal();
+    new_keyring(prepared.surroundings);
+    program = become_user(*process, spec, prepared.filter);
+    handed_over = console.master_if_any();
+  }
+  gate.reach(kStopCreated, handed_over);
+  console.close_master();
+
+  wait_for_start(prepared.start_socket, gate);
+  if (process == nullptr) {
+    throw fail("the container has no process to start: its config.json names none");
+  }
+  if (prepared.dies_with_parent) {
+    die_with_parent();
+  }
+  run_hooks(spec.hooks.start_container, hook_state(prepared), "startContainer");
+  become_program(*process, program, prepared.filter, gate, prepared.surroundings.preserve_fds);
+}
+
+}  // namespace jigsaw::runtime

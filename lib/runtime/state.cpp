@@ -1,0 +1,238 @@
+#include "runtime/state.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/sys.h"
+#include "base/text.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+constexpr const char* kFile = "state.json";
+
+json::Value hooks_json(const std::vector<Hook>& hooks) {
+  json::Value list = json::Value::array();
+  for (const Hook& hook : hooks) {
+    json::Value each{{"path", hook.path}, {"args", hook.args}, {"env", hook.env}};
+    if (hook.timeout) {
+      each["timeout"] = hook.timeout->count();
+    }
+    list.push_back(std::move(each));
+  }
+  return list;
+}
+
+std::vector<Hook> hooks_from(const json::View& view, std::string_view key) {
+  std::vector<Hook> result;
+  if (const auto list = view.find(key)) {
+    list->each([&](const json::View& each) {
+      Hook hook{each.at("path").string(), each.strings_or_none("args"), each.strings_or_none("env"), std::nullopt};
+      if (const auto timeout = each.find("timeout")) {
+        hook.timeout = std::chrono::seconds(timeout->integer());
+      }
+      result.push_back(std::move(hook));
+    });
+  }
+  return result;
+}
+
+// Fields 3 (state) and 22 (start time) of /proc/PID/stat, behind a name that may hold anything.
+struct Stat {
+  char state = 'X';
+  uint64_t start = 0;
+};
+Stat read_stat(pid_t pid) {
+  const auto text = files::read_if_exists(fmt::format("/proc/{}/stat", pid));
+  const size_t end = text ? text->rfind(") ") : std::string::npos;
+  if (end == std::string::npos) {
+    return {};
+  }
+  const auto fields = text::words(std::string_view(*text).substr(end + 2));
+  return fields.size() < 20 ? Stat{} : Stat{fields[0].front(), text::to_u64(fields[19]).value_or(0)};
+}
+
+}  // namespace
+
+std::string_view name(Status status) {
+  switch (status) {
+    case Status::kCreating:
+      return "creating";
+    case Status::kCreated:
+      return "created";
+    case Status::kRunning:
+      return "running";
+    case Status::kPaused:
+      return "paused";
+    case Status::kStopped:
+      return "stopped";
+  }
+  return "stopped";
+}
+
+void check_id(std::string_view id) {
+  const bool known = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '-' || c == '.';
+  });
+  if (id.empty() || id.size() > 255 || !known || id.front() == '.') {
+    throw Error(fmt::format("container id {} is malformed", text::quoted(id)),
+                "an id is 1 to 255 letters, digits, '_', '+', '-' and '.', and does not begin with '.'");
+  }
+}
+
+StateDirectory StateDirectory::make(const std::string& state_root, const std::string& id) {
+  check_id(id);
+  files::make_directories(state_root, 0700);
+  const std::string path = fmt::format("{}/{}", state_root, id);
+  if (::mkdir(path.c_str(), 0700) < 0) {
+    throw errno == EEXIST ? fail("container id {} is in use", id) : system_error(errno, fmt::format("make directory {}", path));
+  }
+  return open(state_root, id);
+}
+
+StateDirectory StateDirectory::open(const std::string& state_root, const std::string& id) {
+  auto found = find(state_root, id);
+  if (!found) {
+    throw fail("container {} does not exist", id);
+  }
+  return std::move(*found);
+}
+
+std::optional<StateDirectory> StateDirectory::find(const std::string& state_root, const std::string& id) {
+  check_id(id);
+  const std::string path = fmt::format("{}/{}", state_root, id);
+  auto fd = files::open_if_exists(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return fd ? std::optional(StateDirectory(path, std::move(*fd))) : std::nullopt;
+}
+
+void StateDirectory::lock() {
+  check(::flock(fd_.get(), LOCK_EX), "lock {}", path_);
+}
+
+std::optional<State> StateDirectory::try_load() const {
+  auto text = files::read_if_exists(fmt::format("{}/{}", path_, kFile));
+  if (!text) {
+    return std::nullopt;
+  }
+  const json::Document document(std::move(*text), path_ + "/" + kFile);
+  const json::View view = document.root();
+  State state;
+  state.id = view.at("id").string();
+  state.version = view.at("ociVersion").string();
+  state.bundle = view.at("bundle").string();
+  state.rootfs = view.string_or("rootfs", "");
+  state.pid = static_cast<pid_t>(view.at("pid").integer());
+  state.pid_start = view.at("pidStart").unsigned_integer();
+  state.created = view.at("complete").boolean();
+  state.started = view.at("started").boolean();
+  state.cgroup = view.string_or("cgroup", "");
+  state.systemd = view.boolean_or("systemd", false);
+  state.when = text::parse_rfc3339(view.at("when").string()).value_or(std::chrono::system_clock::time_point{});
+  state.owner = view.string_or("owner", "");
+  if (const auto annotations = view.find("annotations")) {
+    state.annotations = annotations->string_map();
+  }
+  state.poststart = hooks_from(view, "poststart");
+  state.poststop = hooks_from(view, "poststop");
+  state.namespaces = view.at("namespaces").unsigned_integer();
+  return state;
+}
+
+State StateDirectory::load() const {
+  auto state = try_load();
+  if (!state) {
+    throw fail("container {} was never completed", path_.substr(path_.rfind('/') + 1));
+  }
+  return std::move(*state);
+}
+
+void StateDirectory::save(const State& state) const {
+  json::Value value{{"id", state.id},
+                    {"ociVersion", state.version},
+                    {"bundle", state.bundle},
+                    {"rootfs", state.rootfs},
+                    {"pid", state.pid},
+                    {"pidStart", state.pid_start},
+                    {"complete", state.created},
+                    {"started", state.started},
+                    {"cgroup", state.cgroup},
+                    {"systemd", state.systemd},
+                    {"when", text::rfc3339(state.when)},
+                    {"owner", state.owner},
+                    {"namespaces", state.namespaces}};
+  if (!state.annotations.empty()) {
+    value["annotations"] = state.annotations;
+  }
+  if (!state.poststart.empty()) {
+    value["poststart"] = hooks_json(state.poststart);
+  }
+  if (!state.poststop.empty()) {
+    value["poststop"] = hooks_json(state.poststop);
+  }
+  files::replace(fmt::format("{}/{}", path_, kFile), json::dump(value), {.sync = false});
+}
+
+void StateDirectory::remove() { files::remove_tree(path_); }
+
+std::vector<std::string> list_ids(const std::string& state_root) {
+  std::vector<std::string> ids;
+  if (!files::is_directory(state_root)) {
+    return ids;
+  }
+  for (const std::string& name : files::list(state_root)) {
+    if (!name.starts_with('.')) {
+      ids.push_back(name);
+    }
+  }
+  return ids;
+}
+
+uint64_t start_time(pid_t pid) {
+  const Stat stat = pid > 0 ? read_stat(pid) : Stat{};
+  return stat.state == 'Z' || stat.state == 'X' ? 0 : stat.start;
+}
+
+std::optional<Fd> open_process(const State& state) {
+  if (state.pid <= 0) {
+    return std::nullopt;
+  }
+  // First the descriptor, then the look at the start time: what it refers to can't change any more.
+  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, state.pid, 0)));
+  if (!pidfd || start_time(state.pid) != state.pid_start) {
+    return std::nullopt;
+  }
+  return pidfd;
+}
+
+Status status_of(const State& state) {
+  if (start_time(state.pid) != state.pid_start || state.pid == 0) {
+    return state.created || state.pid != 0 ? Status::kStopped : Status::kCreating;
+  }
+  return !state.created ? Status::kCreating : state.started ? Status::kRunning : Status::kCreated;
+}
+
+std::string state_json(const State& state, Status status) {
+  json::Value value{{"ociVersion", state.version}, {"id", state.id}, {"status", std::string(name(status))}};
+  if (status != Status::kStopped) {
+    value["pid"] = state.pid;
+  }
+  value["bundle"] = state.bundle;
+  value["rootfs"] = state.rootfs;
+  value["created"] = text::rfc3339(state.when);
+  value["owner"] = state.owner;
+  if (!state.annotations.empty()) {
+    value["annotations"] = state.annotations;
+  }
+  return json::dump(value);
+}
+
+}  // namespace jigsaw::runtime

@@ -1,0 +1,85 @@
+// State: what is known of a container between two calls of the runtime: <state root>/<id>/state.json.
+//
+// The directory is made first, exclusively, and removed last; it is 0700 and its name is checked, so that an id can be
+// no path. A pid alone would be a promise to whoever gets that number next: its start time is kept with it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/files.h"
+#include "runtime/spec.h"
+
+namespace jigsaw::runtime {
+
+enum class Status { kCreating, kCreated, kRunning, kPaused, kStopped };
+std::string_view name(Status status);  // "creating", …
+
+struct State {
+  std::string id;
+  std::string version;            // of the specification that its config.json names
+  std::string bundle;
+  std::string rootfs;             // path, for people
+  pid_t pid = 0;                  // the first process; 0 before it was made
+  uint64_t pid_start = 0;         // its start time in clock ticks after boot
+  bool created = false;           // creation came to its end
+  bool started = false;           // the gate was opened
+  std::string cgroup;             // path below the trees' roots
+  bool systemd = false;           // the cgroup is a scope of systemd's
+  std::chrono::system_clock::time_point when;
+  std::string owner;              // name of the user who made it
+  std::map<std::string, std::string> annotations;
+  std::vector<Hook> poststart;
+  std::vector<Hook> poststop;
+  uint64_t namespaces = 0;        // kinds that are not the host's
+};
+
+// Throws unless `id` is 1-1024 letters, digits and any of "_+-." and neither "." nor "..".
+void check_id(std::string_view id);
+
+// A container's state directory, opened. Holding `lock` means being the only one to change it.
+class StateDirectory {
+ public:
+  // Throws if the id is in use.
+  static StateDirectory make(const std::string& state_root, const std::string& id);
+  // Throws if there is no such container.
+  static StateDirectory open(const std::string& state_root, const std::string& id);
+  static std::optional<StateDirectory> find(const std::string& state_root, const std::string& id);
+
+  void lock();
+  // Nothing if the container was never recorded: its creator died too early.
+  std::optional<State> try_load() const;
+  State load() const;
+  void save(const State& state) const;
+  void remove();
+
+  int fd() const { return fd_.get(); }
+  const std::string& path() const { return path_; }
+
+ private:
+  StateDirectory(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  std::string path_;
+  Fd fd_;
+};
+
+// The ids below `state_root`, sorted.
+std::vector<std::string> list_ids(const std::string& state_root);
+
+// What it is doing now, by asking the kernel.
+Status status_of(const State& state);
+// The first process, if it is alive and still the same one.
+std::optional<Fd> open_process(const State& state);
+// Start time of a process in clock ticks after boot, 0 if there is none; 0 for a zombie too.
+uint64_t start_time(pid_t pid);
+
+// The JSON that `state` prints and hooks read on stdin (runtime.md, "State").
+std::string state_json(const State& state, Status status);
+
+}  // namespace jigsaw::runtime

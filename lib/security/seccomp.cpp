@@ -1,0 +1,267 @@
+#include "security/seccomp.h"
+
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <linux/filter.h>
+#include <memory>
+
+#include "base/error.h"
+#include "base/explain.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace jigsaw::security {
+namespace {
+
+struct Action {
+  std::string_view name;
+  uint32_t value;
+  bool takes_number;
+};
+constexpr std::array<Action, 9> kActions = {{{"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false},
+                                             {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true},
+                                             {"SCMP_ACT_KILL", SCMP_ACT_KILL, false},
+                                             {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false},
+                                             {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, false},
+                                             {"SCMP_ACT_LOG", SCMP_ACT_LOG, false},
+                                             {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, false},
+                                             {"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true},
+                                             {"SCMP_ACT_TRAP", SCMP_ACT_TRAP, false}}};
+
+constexpr std::array<std::pair<std::string_view, scmp_compare>, 7> kOperators = {
+    {{"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT}, {"SCMP_CMP_LE", SCMP_CMP_LE},
+     {"SCMP_CMP_LT", SCMP_CMP_LT}, {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}, {"SCMP_CMP_NE", SCMP_CMP_NE}}};
+
+constexpr std::array<std::pair<std::string_view, unsigned>, 5> kFlags = {
+    {{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+     {"SECCOMP_FILTER_FLAG_NEW_LISTENER", SECCOMP_FILTER_FLAG_NEW_LISTENER},
+     {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+     {"SECCOMP_FILTER_FLAG_TSYNC", 0},  // there is one thread, and it loads the filter
+     {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 1U << 5}}};
+
+constexpr std::array<std::string_view, 20> kArchitectures = {
+    "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64",
+    "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_X32", "SCMP_ARCH_X86",
+    "SCMP_ARCH_X86_64", "SCMP_ARCH_LOONGARCH64"};
+
+template <class Table>
+std::vector<std::string> names_of_table(const Table& table) {
+  std::vector<std::string> result;
+  for (const auto& entry : table) {
+    if constexpr (std::is_convertible_v<decltype(entry), std::string_view>) {
+      result.emplace_back(entry);
+    } else if constexpr (std::is_same_v<std::decay_t<decltype(entry)>, Action>) {
+      result.emplace_back(entry.name);
+    } else {
+      result.emplace_back(entry.first);
+    }
+  }
+  return result;
+}
+
+uint32_t action_value(const std::string& name, std::optional<uint32_t> number) {
+  for (const Action& action : kActions) {
+    if (action.name == name) {
+      return action.value | (action.takes_number ? number.value_or(EPERM) & 0xffffU : 0U);
+    }
+  }
+  throw fail("seccomp: unknown action {}{}", text::quoted(name), text::did_you_mean(name, known_seccomp_actions()));
+}
+
+scmp_compare operator_value(const std::string& name) {
+  for (const auto& [known, value] : kOperators) {
+    if (known == name) {
+      return value;
+    }
+  }
+  throw fail("seccomp: unknown operator {}{}", text::quoted(name), text::did_you_mean(name, known_seccomp_operators()));
+}
+
+unsigned flag_value(const std::string& name) {
+  for (const auto& [known, value] : kFlags) {
+    if (known == name) {
+      return value;
+    }
+  }
+  throw fail("seccomp: unknown flag {}{}", text::quoted(name), text::did_you_mean(name, known_seccomp_flags()));
+}
+
+void check_rc(int rc, std::string_view what) {
+  if (rc < 0) {
+    throw system_error(-rc, fmt::format("seccomp: {}", what));
+  }
+}
+
+struct Release {
+  void operator()(void* context) const { ::seccomp_release(context); }
+};
+using Context = std::unique_ptr<void, Release>;
+
+void add_architectures(scmp_filter_ctx context, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const uint32_t token = ::seccomp_arch_resolve_name(text::lower(name.substr(std::string_view("SCMP_ARCH_").size())).c_str());
+    if (token != 0 && ::seccomp_arch_exist(context, token) != 0) {
+      check_rc(::seccomp_arch_add(context, token), fmt::format("add {}", name));
+    }
+  }
+}
+
+void add_rule(scmp_filter_ctx context, const SeccompRule& rule, uint32_t action) {
+  // libseccomp joins the conditions of one rule by "and" and allows one for each argument; several for the same
+  // argument become rules of their own, as other runtimes read them.
+  std::array<int, 6> uses{};
+  for (const SeccompArgument& argument : rule.arguments) {
+    ++uses[argument.index];
+  }
+  const bool apart = std::any_of(uses.begin(), uses.end(), [](int count) { return count > 1; });
+  std::vector<scmp_arg_cmp> conditions;
+  for (const SeccompArgument& argument : rule.arguments) {
+    const scmp_compare compare = operator_value(argument.comparison);
+    conditions.push_back({argument.index, compare, argument.value, argument.second_value});
+  }
+  for (const std::string& name : rule.names) {
+    const int number = ::seccomp_syscall_resolve_name(name.c_str());
+    if (number == __NR_SCMP_ERROR) {
+      continue;
+    }
+    const auto add = [&](unsigned count, const scmp_arg_cmp* first) {
+      const int rc = ::seccomp_rule_add_array(context, action, number, count, first);
+      check_rc(rc == -EEXIST ? 0 : rc, fmt::format("add a rule for {}", name));
+    };
+    if (!apart) {
+      add(static_cast<unsigned>(conditions.size()), conditions.data());
+    } else {
+      for (const scmp_arg_cmp& condition : conditions) {
+        add(1, &condition);
+      }
+    }
+  }
+}
+
+std::vector<char> exported(scmp_filter_ctx context) {
+  const Fd memory(check(::memfd_create("seccomp", MFD_CLOEXEC), "make a memory file"));
+  check_rc(::seccomp_export_bpf(context, memory.get()), "compile the filter");
+  check(::lseek(memory.get(), 0, SEEK_SET), "rewind a memory file");
+  const std::string bytes = files::read_fd(memory.get(), "the compiled filter");
+  return {bytes.begin(), bytes.end()};
+}
+
+std::vector<char> compile_now(const Seccomp& seccomp) {
+  const uint32_t default_action = action_value(seccomp.default_action, seccomp.default_error_number);
+  const Context context(::seccomp_init(default_action));
+  if (!context) {
+    throw fail("seccomp: {} can't be the default action here", seccomp.default_action);
+  }
+  add_architectures(context.get(), seccomp.architectures);
+  ::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree instead of a list
+  for (const SeccompRule& rule : seccomp.rules) {
+    const uint32_t action = action_value(rule.action, rule.error_number);
+    if (action != default_action) {  // libseccomp refuses rules that say nothing
+      add_rule(context.get(), rule, action);
+    }
+  }
+  return exported(context.get());
+}
+
+// The rules as one text: what a cached program was compiled from.
+std::string canonical(const Seccomp& seccomp) {
+  std::string text = fmt::format("{} {} {}\n", seccomp.default_action, seccomp.default_error_number.value_or(EPERM),
+                                 fmt::join(seccomp.architectures, ","));
+  for (const SeccompRule& rule : seccomp.rules) {
+    text += fmt::format("{} {} {}", fmt::join(rule.names, ","), rule.action, rule.error_number.value_or(EPERM));
+    for (const SeccompArgument& argument : rule.arguments) {
+      text += fmt::format(" {} {} {} {}", argument.index, argument.comparison, argument.value, argument.second_value);
+    }
+    text += '\n';
+  }
+  return text + '\0';
+}
+
+uint64_t fnv1a(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char byte : text) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  }
+  return hash;
+}
+
+}  // namespace
+
+std::vector<std::string> known_seccomp_actions() { return names_of_table(kActions); }
+std::vector<std::string> known_seccomp_operators() { return names_of_table(kOperators); }
+std::vector<std::string> known_seccomp_flags() { return names_of_table(kFlags); }
+std::vector<std::string> known_seccomp_architectures() { return names_of_table(kArchitectures); }
+
+void validate(const Seccomp& seccomp) {
+  action_value(seccomp.default_action, {});
+  for (const std::string& flag : seccomp.flags) {
+    flag_value(flag);
+  }
+  for (const std::string& name : seccomp.architectures) {
+    if (std::find(kArchitectures.begin(), kArchitectures.end(), name) == kArchitectures.end()) {
+      throw fail("seccomp: unknown architecture {}{}", text::quoted(name), text::did_you_mean(name, known_seccomp_architectures()));
+    }
+  }
+  for (const SeccompRule& rule : seccomp.rules) {
+    action_value(rule.action, {});
+    for (const SeccompArgument& argument : rule.arguments) {
+      operator_value(argument.comparison);
+      if (argument.index > 5) {
+        throw fail("seccomp: a system call has no argument {}", argument.index);
+      }
+    }
+  }
+}
+
+SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_directory) {
+  SeccompProgram program;
+  for (const std::string& flag : seccomp.flags) {
+    program.flags |= flag_value(flag);
+  }
+  program.notifies = std::any_of(seccomp.rules.begin(), seccomp.rules.end(), [](const SeccompRule& rule) {
+    return rule.action == "SCMP_ACT_NOTIFY";
+  });
+  if (program.notifies) {
+    program.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  }
+  // A cache entry begins with the rules it was made from: a hash that fits by accident, or by intent, does no harm.
+  const std::string rules = canonical(seccomp);
+  const std::string entry = fmt::format("{}/{:016x}", cache_directory, fnv1a(rules));
+  if (!cache_directory.empty()) {
+    const auto cached = files::read_if_exists(entry);
+    if (cached && cached->size() > rules.size() && cached->starts_with(rules)) {
+      program.instructions.assign(cached->begin() + static_cast<std::ptrdiff_t>(rules.size()), cached->end());
+      return program;
+    }
+  }
+  program.instructions = compile_now(seccomp);
+  if (!cache_directory.empty()) {
+    files::make_directories(cache_directory, 0700);
+    if (files::list(cache_directory).size() >= 64) {
+      files::remove_tree(cache_directory);
+      files::make_directories(cache_directory, 0700);
+    }
+    files::replace(entry, rules + std::string(program.instructions.begin(), program.instructions.end()), {.sync = false});
+  }
+  return program;
+}
+
+Fd load(const SeccompProgram& program) {
+  const sock_fprog filter{static_cast<unsigned short>(program.instructions.size() / sizeof(sock_filter)),
+                          const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(program.instructions.data()))};
+  const long rc = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, program.flags, &filter);
+  explain::tell(rc, "from here on the kernel asks this filter about every system call", [&] {
+    return explain::Call{"seccomp", fmt::format("SECCOMP_SET_MODE_FILTER, {:#x}, {{{} instructions}}", program.flags, filter.len), ""};
+  });
+  check(rc, "load the seccomp filter");
+  return program.notifies ? Fd(static_cast<int>(rc)) : Fd();
+}
+
+}  // namespace jigsaw::security

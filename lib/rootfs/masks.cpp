@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -22,11 +23,14 @@ Masks Masks::make() {
   sys::mknodat(covers.get(), "file", S_IFREG | 0444, 0, kWhy);
   sys::mount_setattr(covers.get(), {.set = MOUNT_ATTR_RDONLY}, sys::Depth::kThisMount, "the covers", kWhy);
   const Fd place = files::open("/", O_PATH | O_DIRECTORY);
-  sys::move_mount(covers.get(), place.get(), "/", "only what is attached can be cloned; it goes with the old root");
-  return {files::open_at(covers.get(), "directory", O_PATH), files::open_at(covers.get(), "file", O_PATH)};
+  sys::move_mount(covers.get(), place.get(), "/", "only what is attached can be cloned");
+  Fd directory = sys::clone_mount(covers.get(), "directory", sys::Depth::kThisMount, kWhy);
+  Fd file = sys::clone_mount(covers.get(), "file", sys::Depth::kThisMount, kWhy);
+  sys::unmount("/", MNT_DETACH, "the clones are enough");
+  return {std::move(directory), std::move(file)};
 }
 
-void Masks::cover(int root, std::span<const std::string> paths) const {
+void Masks::cover(int root, std::span<const std::string> paths) {
   constexpr const char* kWhy = "this part of the kernel is not the container's business";
   for (const std::string& path : paths) {
     const auto place = find_in_root(root, path, O_PATH, kWhy);
@@ -35,9 +39,10 @@ void Masks::cover(int root, std::span<const std::string> paths) const {
     }
     struct stat status {};
     check(::fstat(place->get(), &status), "stat {}", path);
-    const int cover = S_ISDIR(status.st_mode) ? directory_.get() : file_.get();
-    const Fd copy = sys::clone_mount(cover, "", sys::Depth::kThisMount, kWhy);
-    sys::move_mount(copy.get(), place->get(), path, kWhy);
+    Cover& cover = S_ISDIR(status.st_mode) ? directory_ : file_;
+    const Fd copy = cover.attached ? sys::clone_mount(cover.mount.get(), "", sys::Depth::kThisMount, kWhy) : Fd();
+    sys::move_mount(copy ? copy.get() : cover.mount.get(), place->get(), path, kWhy);
+    cover.attached = true;
   }
 }
 

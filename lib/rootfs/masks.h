@@ -10,18 +10,23 @@
 
 namespace jigsaw::rootfs {
 
-// An empty read-only file system with an empty file and an empty directory in it. Call it before attach_root(): it is
-// put on the old root, and goes with it.
+// An empty read-only file and an empty read-only directory, as mounts that are not attached yet.
 class Masks {
  public:
+  // Call it before attach_root(): the file system is put on "/" for a moment, since only what is attached can be cloned.
   static Masks make();
   // Covers each of `paths` that exists in `root`.
-  void cover(int root, std::span<const std::string> paths) const;
+  void cover(int root, std::span<const std::string> paths);
 
  private:
-  Masks(Fd directory, Fd file) : directory_(std::move(directory)), file_(std::move(file)) {}
-  Fd directory_;
-  Fd file_;
+  // The first use attaches the mount itself, each further one a clone of it.
+  struct Cover {
+    Fd mount;
+    bool attached = false;
+  };
+  Masks(Fd directory, Fd file) : directory_{std::move(directory)}, file_{std::move(file)} {}
+  Cover directory_;
+  Cover file_;
 };
 
 std::span<const std::string> default_masked_paths();

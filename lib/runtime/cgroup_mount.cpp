@@ -4,6 +4,8 @@
 #include <linux/mount.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/sys.h"
@@ -19,7 +21,8 @@ constexpr uint64_t kSecure = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_N
 
 // What shows one hierarchy: a mount of its own, which our cgroup namespace roots where we are. The host may refuse that
 // in a user namespace; then the host's directory of our cgroup is bound.
-Fd show(const cgroups::Hierarchy& hierarchy, uint64_t attributes) {
+Fd show(const cgroups::Place& place, uint64_t attributes) {
+  const cgroups::Hierarchy& hierarchy = place.hierarchy;
   const bool v2 = hierarchy.version == cgroups::Version::kV2;
   std::vector<std::string> options;
   if (!v2) {
@@ -36,25 +39,26 @@ Fd show(const cgroups::Hierarchy& hierarchy, uint64_t attributes) {
     if (error.error_number() != EPERM && error.error_number() != EBUSY) {
       throw;
     }
-    Fd bound = sys::clone_mount(AT_FDCWD, hierarchy.directory(hierarchy.own), sys::Depth::kThisMount, kWhy);
+    Fd bound = sys::clone_mount(AT_FDCWD, place.directory, sys::Depth::kThisMount, kWhy);
     sys::mount_setattr(bound.get(), {.set = attributes}, sys::Depth::kThisMount, hierarchy.name(), kWhy);
     return bound;
   }
 }
 
-void mount_v1(int root, const MountPoint& mount, const cgroups::Layout& layout) {
+void mount_v1(int root, const MountPoint& mount, const cgroups::Cgroup& cgroup) {
   rootfs::Mount base{.destination = mount.destination, .type = "tmpfs", .source = "tmpfs", .options = {"mode=755"},
                      .set = kSecure};
   const Fd made = rootfs::make_mount(base);
   rootfs::attach(root, base, made);
-  for (const cgroups::Hierarchy& hierarchy : layout.hierarchies) {
+  for (const cgroups::Place& each : cgroup.places()) {
+    const cgroups::Hierarchy& hierarchy = each.hierarchy;
     std::string name = hierarchy.name();
     if (hierarchy.mount_point.rfind('/') != std::string::npos) {
       name = hierarchy.mount_point.substr(hierarchy.mount_point.rfind('/') + 1);
     }
     sys::mkdirat(made.get(), name, 0755, kWhy);
     const Fd place = files::open_at(made.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-    const Fd tree = show(hierarchy, mount.set | kSecure);
+    const Fd tree = show(each, mount.set | kSecure);
     sys::move_mount(tree.get(), place.get(), fmt::format("{}/{}", mount.destination, name), kWhy);
     for (const std::string& controller : hierarchy.controllers) {
       if (hierarchy.controllers.size() > 1 && controller != name) {
@@ -69,18 +73,19 @@ void mount_v1(int root, const MountPoint& mount, const cgroups::Layout& layout) 
 
 }  // namespace
 
-void mount_cgroup_tree(int root, const MountPoint& mount) {
-  const cgroups::Layout layout = cgroups::read_layout();
-  const bool v1 = layout.hierarchies.size() > 1 || (!layout.hierarchies.empty() && layout.unified() == nullptr);
+void mount_cgroup_tree(int root, const MountPoint& mount, const cgroups::Cgroup& cgroup) {
+  const auto v2 = std::find_if(cgroup.places().begin(), cgroup.places().end(), [](const cgroups::Place& place) {
+    return place.hierarchy.version == cgroups::Version::kV2;
+  });
+  const bool v1 = cgroup.places().size() > (v2 == cgroup.places().end() ? 0U : 1U);
   if (v1 && mount.type == "cgroup") {
-    return mount_v1(root, mount, layout);
+    return mount_v1(root, mount, cgroup);
   }
-  const cgroups::Hierarchy* unified = layout.unified();
-  if (unified == nullptr) {
+  if (v2 == cgroup.places().end()) {
     throw fail("mount {}: this machine has no cgroup v2", mount.destination);
   }
   const Fd place = rootfs::make_directory_in_root(root, mount.destination, 0755, kWhy);
-  const Fd tree = show(*unified, mount.set | kSecure);
+  const Fd tree = show(*v2, mount.set | kSecure);
   sys::move_mount(tree.get(), place.get(), mount.destination, kWhy);
 }
 

@@ -3,10 +3,12 @@
 // they are read-only unless config.json says otherwise (release_agent, CVE-2022-0492, is a file in them).
 #pragma once
 
+#include "cgroups/cgroup.h"
 #include "runtime/spec.h"
 
 namespace jigsaw::runtime {
 
-void mount_cgroup_tree(int root, const MountPoint& mount);
+// `cgroup` is the container's; its places say which trees there are.
+void mount_cgroup_tree(int root, const MountPoint& mount, const cgroups::Cgroup& cgroup);
 
 }  // namespace jigsaw::runtime

@@ -73,6 +73,9 @@ struct ExecOptions {
 // Runs a further program in a running container.
 process::ExitStatus exec(const Process& process, const ExecOptions& options);
 
+// What it is doing now: status_of(), or paused if its cgroup is frozen.
+Status current_status(const State& state);
+
 enum class Reach { kInit, kAll };
 // Sends a signal to the first process, or to all of them. Throws if the container does not run.
 void kill(const std::string& state_root, const std::string& id, int signal, Reach reach = Reach::kInit);

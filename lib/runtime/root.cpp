@@ -44,7 +44,7 @@ void mount_one(const Root& root, const Prepared& prepared, size_t index) {
     mount.source = fmt::format("{}/{}", prepared.surroundings.bundle, mount.source);
   }
   if (shows_cgroups(mount)) {
-    return mount_cgroup_tree(root.fd(), mount);
+    return mount_cgroup_tree(root.fd(), mount, *prepared.cgroup);
   }
   try {
     rootfs::attach(root.fd(), mount);
@@ -113,7 +113,7 @@ void make_devices(const Root& root, const Prepared& prepared) {
   }
 }
 
-void protect(const Root& root, const Prepared& prepared) {
+void protect(Root& root, const Prepared& prepared) {
   const Spec& spec = prepared.spec;
   if (spec.process && rootfs::relative(spec.process->cwd) != ".") {
     try {

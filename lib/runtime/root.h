@@ -14,7 +14,7 @@ class Root {
  public:
   Root(Fd fd, std::optional<rootfs::Masks> masks) : fd_(std::move(fd)), masks_(std::move(masks)) {}
   int fd() const { return fd_.get(); }
-  const std::optional<rootfs::Masks>& masks() const { return masks_; }
+  std::optional<rootfs::Masks>& masks() { return masks_; }
 
  private:
   Fd fd_;
@@ -30,7 +30,7 @@ void mount_all(const Root& root, const Prepared& prepared);
 void mount_cgroups(const Root& root, const Prepared& prepared);
 void make_devices(const Root& root, const Prepared& prepared);
 // Read-only and masked paths, the working directory, and the root itself read-only if asked for.
-void protect(const Root& root, const Prepared& prepared);
+void protect(Root& root, const Prepared& prepared);
 // The root becomes "/".
 void enter(const Root& root, const Prepared& prepared);
 

@@ -2,8 +2,6 @@
 
 #include <linux/ioprio.h>
 #include <linux/mempolicy.h>
-#include <linux/sched.h>
-#include <linux/sched/types.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>

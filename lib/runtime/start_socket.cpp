@@ -1,6 +1,7 @@
 #include "runtime/start_socket.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 

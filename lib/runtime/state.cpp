@@ -118,6 +118,13 @@ void StateDirectory::lock() {
   check(::flock(fd_.get(), LOCK_EX), "lock {}", path_);
 }
 
+bool StateDirectory::try_lock() {
+  const int rc = ::flock(fd_.get(), LOCK_EX | LOCK_NB);
+  return rc == 0 || (errno != EWOULDBLOCK && check(rc, "lock {}", path_) == 0);
+}
+
+void StateDirectory::unlock() { ::flock(fd_.get(), LOCK_UN); }
+
 std::optional<State> StateDirectory::try_load() const {
   auto text = files::read_if_exists(fmt::format("{}/{}", path_, kFile));
   if (!text) {
@@ -182,6 +189,15 @@ void StateDirectory::save(const State& state) const {
 }
 
 void StateDirectory::remove() { files::remove_tree(path_); }
+
+std::string default_state_root() {
+  const char* runtime = ::getenv("XDG_RUNTIME_DIR");
+  if (::geteuid() == 0) {
+    return "/run/jigsaw-oci";
+  }
+  return runtime != nullptr && *runtime == '/' ? fmt::format("{}/jigsaw-oci", runtime)
+                                               : fmt::format("/tmp/jigsaw-oci-{}", ::geteuid());
+}
 
 std::vector<std::string> list_ids(const std::string& state_root) {
   std::vector<std::string> ids;

@@ -54,6 +54,10 @@ class StateDirectory {
   static std::optional<StateDirectory> find(const std::string& state_root, const std::string& id);
 
   void lock();
+  bool try_lock();  // false if another process holds it
+  void unlock();
+  // In a child, which has a share in the lock from its parent: gives it up without unlocking.
+  void forget() { fd_.reset(); }
   // Nothing if the container was never recorded: its creator died too early.
   std::optional<State> try_load() const;
   State load() const;
@@ -69,6 +73,8 @@ class StateDirectory {
   Fd fd_;
 };
 
+// Where states are kept if nobody says so: /run/jigsaw-oci, or below $XDG_RUNTIME_DIR for other users than root.
+std::string default_state_root();
 // The ids below `state_root`, sorted.
 std::vector<std::string> list_ids(const std::string& state_root);
 

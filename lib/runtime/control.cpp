@@ -1,0 +1,86 @@
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "cgroups/cgroup.h"
+#include "runtime/container.h"
+#include "runtime/create.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+cgroups::Cgroup cgroup_of(const State& state) {
+  return cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
+}
+
+State load_alive(const std::string& state_root, const std::string& id) {
+  State state = StateDirectory::open(state_root, id).load();
+  if (status_of(state) == Status::kStopped) {
+    throw fail("container {} is not running", id);
+  }
+  return state;
+}
+
+}  // namespace
+
+Status current_status(const State& state) {
+  const Status status = status_of(state);
+  if (status != Status::kRunning) {
+    return status;
+  }
+  const cgroups::Cgroup cgroup = cgroup_of(state);
+  return cgroup.exists() && cgroup.frozen() ? Status::kPaused : status;
+}
+
+void kill(const std::string& state_root, const std::string& id, int signal, Reach reach) {
+  const State state = StateDirectory::open(state_root, id).load();
+  const auto process = open_process(state);
+  if (reach == Reach::kAll) {
+    cgroups::Cgroup cgroup = cgroup_of(state);
+    if (!process && cgroup.processes().empty()) {
+      throw fail("container not running");
+    }
+    return cgroup.signal_all(signal);
+  }
+  if (!process || !sys::send_signal(process->get(), signal, "what the caller has to say to the container")) {
+    throw fail("container not running");  // engines know this text
+  }
+  // A frozen process takes a SIGKILL only when it is thawed (cgroup v1).
+  if (signal == SIGKILL) {
+    const cgroups::Cgroup cgroup = cgroup_of(state);
+    if (cgroup.exists() && cgroup.frozen()) {
+      cgroup.thaw();
+    }
+  }
+}
+
+void pause(const std::string& state_root, const std::string& id) {
+  const State state = load_alive(state_root, id);
+  if (!state.started) {
+    throw fail("container {} can't be paused: it is {}", id, name(status_of(state)));
+  }
+  cgroup_of(state).freeze();
+}
+
+void resume(const std::string& state_root, const std::string& id) {
+  const cgroups::Cgroup cgroup = cgroup_of(load_alive(state_root, id));
+  if (!cgroup.frozen()) {
+    throw fail("container {} is not paused", id);
+  }
+  cgroup.thaw();
+}
+
+void update(const std::string& state_root, const std::string& id, const cgroups::Limits& limits) {
+  cgroups::validate(limits);
+  cgroup_of(load_alive(state_root, id)).apply(limits);
+}
+
+std::vector<pid_t> processes(const std::string& state_root, const std::string& id) {
+  std::vector<pid_t> pids = cgroup_of(load_alive(state_root, id)).processes();
+  std::sort(pids.begin(), pids.end());
+  return pids;
+}
+
+}  // namespace jigsaw::runtime

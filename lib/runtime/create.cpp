@@ -1,0 +1,292 @@
+#include "runtime/create.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "namespaces/enter.h"
+#include "runtime/console.h"
+#include "runtime/hooks.h"
+#include "runtime/id_mapped.h"
+#include "runtime/root.h"
+#include "runtime/setup.h"
+#include "runtime/start_socket.h"
+#include "security/rlimits.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+namespace jigsaw::runtime {
+namespace {
+
+void check_root(const Spec& spec, const Surroundings& surroundings) {
+  if (surroundings.root_mount) {
+    return;
+  }
+  if (spec.root_path.empty()) {
+    throw Error("root.path is missing in config.json");
+  }
+  const std::string path = root_path(spec, surroundings.bundle);
+  struct stat status {};
+  check(::stat(path.c_str(), &status), "root.path {}", path);
+  if (!S_ISDIR(status.st_mode)) {
+    throw system_error(ENOTDIR, fmt::format("root.path {}", path));
+  }
+}
+
+State first_state(const Spec& spec, const Surroundings& surroundings, const std::string& cgroup) {
+  State state;
+  state.id = surroundings.id;
+  state.version = spec.version;
+  state.bundle = surroundings.bundle;
+  state.rootfs = surroundings.root_mount ? "" : root_path(spec, surroundings.bundle);
+  state.cgroup = cgroup;
+  state.systemd = surroundings.cgroup_driver == CgroupDriver::kSystemd;
+  state.when = std::chrono::system_clock::now();
+  state.owner = ::geteuid() == 0 ? "root" : std::to_string(::geteuid());
+  state.annotations = spec.annotations;
+  state.poststart = spec.hooks.poststart;
+  state.poststop = spec.hooks.poststop;
+  for (const Namespace& each : spec.namespaces) {
+    state.namespaces |= each.kind;
+  }
+  return state;
+}
+
+// Namespaces made by the clone: all new ones but those that depend on something that comes later, the cgroup we join and
+// the offsets of clocks.
+uint64_t clone_flags(const Spec& spec) {
+  uint64_t flags = 0;
+  for (const Namespace& each : spec.namespaces) {
+    flags |= each.path.empty() ? each.kind : 0;
+  }
+  flags &= ~uint64_t{CLONE_NEWCGROUP};
+  return spec.time_offsets.empty() ? flags : flags & ~uint64_t{CLONE_NEWTIME};
+}
+
+// Opens the namespaces that are joined, in their order. A pid namespace is entered here and now: it takes effect for our
+// children only.
+std::vector<namespaces::Opened> open_joined(const Spec& spec) {
+  std::vector<namespaces::Opened> joined;
+  for (const namespaces::Kind& kind : namespaces::kinds()) {
+    const auto wanted = std::find_if(spec.namespaces.begin(), spec.namespaces.end(), [&](const Namespace& each) {
+      return each.kind == kind.flag && !each.path.empty();
+    });
+    if (wanted == spec.namespaces.end()) {
+      continue;
+    }
+    namespaces::Opened opened = namespaces::open(kind, wanted->path);
+    if (kind.flag == CLONE_NEWPID) {
+      namespaces::enter(opened);
+    } else {
+      joined.push_back(std::move(opened));
+    }
+  }
+  return joined;
+}
+
+std::optional<security::SeccompProgram> compile_filter(const Spec& spec, const Surroundings& surroundings,
+                                                       const StateDirectory& directory) {
+  if (!spec.seccomp || !spec.process) {
+    return std::nullopt;
+  }
+  security::SeccompProgram program = security::compile(*spec.seccomp, surroundings.state_root + "/.seccomp");
+  // exec() adds programs to the container that the same filter holds for.
+  save_filter(directory, program);
+  return program;
+}
+
+void write_pid_file(const std::string& path, pid_t pid) {
+  if (!path.empty()) {
+    files::replace(path, std::to_string(pid), {.mode = 0644, .sync = false});
+  }
+}
+
+// Removes what was made of a container if its making does not come to a good end.
+class Undo {
+ public:
+  Undo(StateDirectory& directory, cgroups::Cgroup* cgroup) : directory_(directory), cgroup_(cgroup) {}
+  ~Undo() {
+    if (!active_) {
+      return;
+    }
+    try {
+      cgroup_->kill();
+      cgroup_->remove();
+      directory_.remove();
+    } catch (const Error& error) {
+      log::warning("not all was cleaned up: {}", error.message());
+    }
+  }
+  Undo(const Undo&) = delete;
+  Undo& operator=(const Undo&) = delete;
+  void done() { active_ = false; }
+
+ private:
+  StateDirectory& directory_;
+  cgroups::Cgroup* cgroup_;
+  bool active_ = true;
+};
+
+}  // namespace
+
+void prepare_process(const Process& process, pid_t pid) {
+  security::set_rlimits(pid, process.rlimits);
+  if (process.oom_score_adj) {
+    const int number = sys::try_write_file(fmt::format("/proc/{}/oom_score_adj", pid), std::to_string(*process.oom_score_adj),
+                                           "how soon this process is killed when the machine runs out of memory");
+    if (number == EACCES) {
+      log::warning("oom_score_adj can't be lowered to {} here (CAP_SYS_RESOURCE is missing): it stays as it is", *process.oom_score_adj);
+    } else if (number != 0) {
+      throw system_error(number, fmt::format("set oom_score_adj to {}", *process.oom_score_adj));
+    }
+  }
+}
+
+void save_filter(const StateDirectory& directory, const security::SeccompProgram& program) {
+  std::string bytes = fmt::format("{} {}\n", program.flags, program.notifies ? 1 : 0);
+  bytes.append(program.instructions.begin(), program.instructions.end());
+  files::replace(directory.path() + "/filter", bytes, {.sync = false});
+}
+
+std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory) {
+  const auto bytes = files::read_if_exists(directory.path() + "/filter");
+  if (!bytes) {
+    return std::nullopt;
+  }
+  const size_t end = bytes->find('\n');
+  const auto words = text::words(std::string_view(*bytes).substr(0, end));
+  security::SeccompProgram program;
+  program.flags = static_cast<unsigned>(text::parse_u64(words.at(0), "the filter's flags", UINT32_MAX));
+  program.notifies = words.at(1) == "1";
+  program.instructions.assign(bytes->begin() + static_cast<std::ptrdiff_t>(end) + 1, bytes->end());
+  return program;
+}
+
+std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout) {
+  if (spec.cgroups_path.empty()) {
+    const auto delegated = ::geteuid() == 0 ? std::nullopt : cgroups::delegated_cgroup(layout);
+    return cgroups::clean_path(fmt::format("{}/{}", delegated.value_or("/jigsaw"), surroundings.id));
+  }
+  return cgroups::clean_path(spec.cgroups_path.starts_with('/') ? spec.cgroups_path : "/" + spec.cgroups_path);
+}
+
+cgroups::Limits limits_with_devices(const Spec& spec) {
+  cgroups::Limits limits = spec.limits;
+  if (limits.devices.empty()) {
+    return limits;
+  }
+  using Rule = cgroups::DeviceRule;
+  const auto allow = [&](Rule::Kind kind, std::optional<int64_t> major, std::optional<int64_t> minor, const char* access) {
+    limits.devices.push_back({Rule::Answer::kAllow, kind, major, minor, access});
+  };
+  allow(Rule::Kind::kCharacter, {}, {}, "m");
+  allow(Rule::Kind::kBlock, {}, {}, "m");
+  for (const rootfs::Device& device : rootfs::default_devices()) {
+    allow(Rule::Kind::kCharacter, device.major, device.minor, "rwm");
+  }
+  allow(Rule::Kind::kCharacter, 5, 1, "rwm");    // console
+  allow(Rule::Kind::kCharacter, 5, 2, "rwm");    // ptmx
+  allow(Rule::Kind::kCharacter, 136, {}, "rwm");  // pts/*
+  for (const rootfs::Device& device : spec.devices) {
+    if (device.type != 'p') {
+      allow(device.type == 'b' ? Rule::Kind::kBlock : Rule::Kind::kCharacter, device.major, device.minor, "rwm");
+    }
+  }
+  return limits;
+}
+
+Made make(const Spec& spec, const Surroundings& surroundings, Starting starting) {
+  validate(spec);
+  check_id(surroundings.id);
+  check_root(spec, surroundings);
+  if (spec.process && spec.process->terminal && surroundings.console_socket.empty() && starting == Starting::kLater) {
+    throw Error("process.terminal is true, but nobody takes the terminal", "give --console-socket");
+  }
+  const cgroups::Layout layout = cgroups::read_layout();
+  const std::string path = cgroup_path(spec, surroundings, layout);
+
+  StateDirectory directory = StateDirectory::make(surroundings.state_root, surroundings.id);
+  directory.lock();
+  State state = first_state(spec, surroundings, path);
+  cgroups::Cgroup cgroup = cgroups::Cgroup::open(layout, path);
+  if (!cgroup.processes().empty()) {
+    directory.remove();
+    throw fail("the cgroup {} holds processes already", path);
+  }
+  Undo undo(directory, &cgroup);
+  directory.save(state);
+  cgroup = cgroups::Cgroup::create(layout, path);
+  cgroup.apply(limits_with_devices(spec));
+
+  Prepared prepared{.spec = spec, .surroundings = surroundings};
+  prepared.cloned = clone_flags(spec);
+  prepared.joined = open_joined(spec);
+  prepared.cgroup = &cgroup;
+  prepared.filter = compile_filter(spec, surroundings, directory);
+  prepared.mount_maps = make_mount_maps(spec);
+  prepared.dies_with_parent = starting == Starting::kAtOnce;
+  prepared.state = state;
+  if (starting == Starting::kLater) {
+    prepared.start_socket = listen_for_start(directory);
+  }
+
+  process::Child child = process::spawn({.namespaces = prepared.cloned, .cgroup = cgroup.unified(),
+                                         .why = "the container's first process, in namespaces of its own"},
+                                        [&](process::Gate& gate) -> int {
+                                          directory.forget();
+                                          become_container(prepared, gate);
+                                        });
+  state.pid = child.pid();
+  state.pid_start = start_time(child.pid());
+  directory.save(state);
+  if (spec.has_new(CLONE_NEWUSER)) {
+    namespaces::write_id_maps(child.pid(), spec.id_maps);
+  }
+  if (surroundings.while_waiting) {
+    surroundings.while_waiting(child.pid());
+  }
+  child.release();
+  if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
+    child.wait_reached(kStopRuntimeHooks);
+    const std::string json = state_json(state, Status::kCreating);
+    run_hooks(spec.hooks.prestart, json, "prestart");
+    run_hooks(spec.hooks.create_runtime, json, "createRuntime");
+    child.release();
+  }
+  std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
+  if (spec.process) {
+    prepare_process(*spec.process, child.pid());
+  }
+  Fd terminal = handed_over.empty() ? Fd() : std::move(handed_over.front());
+  if (terminal && !surroundings.console_socket.empty()) {
+    send_console(surroundings.console_socket, terminal.get());
+    terminal.reset();
+  }
+  state.created = true;
+  state.started = starting != Starting::kLater;
+  directory.save(state);
+  write_pid_file(surroundings.pid_file, child.pid());
+  directory.unlock();
+  undo.done();
+  return Made{std::move(directory), std::move(state), std::move(cgroup), std::move(child), std::move(terminal)};
+}
+
+State create(const Spec& spec, const Surroundings& surroundings) {
+  Made made = make(spec, surroundings, Starting::kLater);
+  made.child.release();
+  made.child.detach();
+  return made.state;
+}
+
+}  // namespace jigsaw::runtime

@@ -1,0 +1,43 @@
+// Making a container, for create() and run(): what the parent does on its side of the gate.
+#pragma once
+
+#include <optional>
+
+#include "cgroups/cgroup.h"
+#include "process/spawn.h"
+#include "runtime/container.h"
+#include "runtime/state.h"
+#include "security/seccomp.h"
+
+namespace jigsaw::runtime {
+
+// kLater: a start socket waits for start(). kAtOnce: the caller opens the gate by child.release(), and the container
+// dies with him; kAtOnceDetached: it outlives him.
+enum class Starting { kLater, kAtOnce, kAtOnceDetached };
+
+// A container whose first process stands just before its program.
+struct Made {
+  StateDirectory directory;
+  State state;
+  cgroups::Cgroup cgroup;
+  process::Child child;
+  Fd terminal;  // its master, if it was not sent to a console socket
+};
+
+// Records, makes the cgroup, clones, prepares, waits. Whatever fails on the way, nothing of it stays.
+Made make(const Spec& spec, const Surroundings& surroundings, Starting starting);
+
+// Where a container's cgroup is: cgroupsPath, below our own cgroup if it is relative, or named after the id.
+std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout);
+// linux.resources with the devices that every container may use.
+cgroups::Limits limits_with_devices(const Spec& spec);
+
+// What only we can set for a process that has given up its rights: rlimits, oom_score_adj. What the kernel refuses for
+// want of CAP_SYS_RESOURCE stays as it is, with a warning.
+void prepare_process(const Process& process, pid_t pid);
+
+// The container's compiled filter is kept in its state directory, for the programs that exec() adds.
+void save_filter(const StateDirectory& directory, const security::SeccompProgram& program);
+std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory);
+
+}  // namespace jigsaw::runtime

@@ -1,0 +1,133 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "cgroups/cgroup.h"
+#include "namespaces/enter.h"
+#include "process/signals.h"
+#include "process/terminal.h"
+#include "runtime/console.h"
+#include "runtime/container.h"
+#include "runtime/create.h"
+#include "runtime/identity.h"
+#include "runtime/kernel_settings.h"
+#include "runtime/scheduling.h"
+#include "runtime/setup.h"
+#include "security/rlimits.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+struct Target {
+  State state;
+  Fd process;                    // the container's first process
+  uint64_t namespaces = 0;       // kinds to enter
+  cgroups::Cgroup cgroup;
+  std::optional<security::SeccompProgram> filter;
+};
+
+Target find_target(const ExecOptions& options) {
+  const StateDirectory directory = StateDirectory::open(options.state_root, options.id);
+  State state = directory.load();
+  auto process = open_process(state);
+  if (!process || !state.created) {
+    throw fail("container {} is not running", options.id);
+  }
+  if (current_status(state) == Status::kPaused) {
+    throw fail("container {} is paused", options.id);
+  }
+  const std::string pid = std::to_string(state.pid);
+  const uint64_t set = namespaces::differing(pid);
+  // Asked again: what was looked up by number belongs to this process only if it is still alive.
+  if (!open_process(state)) {
+    throw fail("container {} is not running", options.id);
+  }
+  // The cgroup of its first process, wherever that is by now: init systems move themselves.
+  const cgroups::Layout layout = cgroups::read_layout();
+  cgroups::Cgroup cgroup = options.cgroup.empty()
+                               ? cgroups::Cgroup::open(layout, state.cgroup)
+                               : cgroups::Cgroup::open(layout, state.cgroup + "/" + options.cgroup);
+  if (!cgroup.exists()) {
+    throw fail("cgroup {} of the container does not exist", options.cgroup.empty() ? state.cgroup : options.cgroup);
+  }
+  cgroup.prepare_join();
+  return {std::move(state), std::move(*process), set, std::move(cgroup), load_filter(directory)};
+}
+
+[[noreturn]] void become_process(const Target& target, const Process& process, const ExecOptions& options, process::Gate& gate) {
+  sys::setsid("the program does not share the session of its caller");
+  set_affinity(process.affinity.initial);
+  target.cgroup.join();
+  namespaces::enter_those_of(target.process.get(), target.namespaces & ~uint64_t{CLONE_NEWPID});
+  if ((target.namespaces & CLONE_NEWUSER) != 0) {
+    become_root_of_user_namespace();
+  }
+  set_affinity(process.affinity.final);
+  Console console = open_console_inside(process);
+  console.become_controlling_terminal();
+  new_keyring({});
+  const std::string program = become_user(process, {}, target.filter);
+  gate.reach(kStopCreated, console.master_if_any());
+  console.close_master();
+  if (options.mode == RunOptions::Mode::kForeground) {
+    die_with_parent();
+  }
+  become_program(process, program, target.filter, gate, options.preserve_fds);
+}
+
+void hand_out(const ExecOptions& options, const process::Child& child) {
+  if (!options.pid_file.empty()) {
+    files::replace(options.pid_file, std::to_string(child.pid()), {.mode = 0644, .sync = false});
+  }
+  if (!options.pidfd_socket.empty()) {
+    send_console(options.pidfd_socket, child.pidfd());
+  }
+}
+
+}  // namespace
+
+process::ExitStatus exec(const Process& process, const ExecOptions& options) {
+  validate(process);
+  const bool foreground = options.mode == RunOptions::Mode::kForeground;
+  if (process.terminal && options.console_socket.empty() && !foreground) {
+    throw Error("the process wants a terminal, but nobody takes it", "give --console-socket");
+  }
+  std::optional<process::SignalGuard> guard;
+  if (foreground) {
+    guard.emplace();
+  }
+  const Target target = find_target(options);
+  if ((target.namespaces & CLONE_NEWPID) != 0) {
+    // It takes effect for our next child, which is then visible in the container from the start.
+    namespaces::enter_those_of(target.process.get(), CLONE_NEWPID);
+  }
+  process::Child child = process::spawn({.cgroup = target.cgroup.unified(), .why = "a further process for the container"},
+                                        [&](process::Gate& gate) -> int { become_process(target, process, options, gate); });
+  child.release();
+  std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
+  Fd terminal = handed_over.empty() ? Fd() : std::move(handed_over.front());
+  if (terminal && !options.console_socket.empty()) {
+    send_console(options.console_socket, terminal.get());
+    terminal.reset();
+  }
+  prepare_process(process, child.pid());
+  hand_out(options, child);
+  child.release();
+  child.wait_started();
+  if (!foreground) {
+    child.detach();
+    return {};
+  }
+  if (!terminal) {
+    return process::supervise(child);
+  }
+  const process::RawMode raw(0);
+  process::copy_window_size(0, terminal.get());
+  return process::supervise(child, {.terminal = terminal.get()});
+}
+
+}  // namespace jigsaw::runtime

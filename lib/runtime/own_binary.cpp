@@ -1,0 +1,67 @@
+#include "runtime/own_binary.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+constexpr const char* kPath = "/proc/self/exe";
+constexpr const char* kMarker = "_JIGSAW_READ_ONLY_BINARY";  // ends a circle if a kernel does not show what we did
+constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+
+bool is_protected(int fd) {
+  struct statvfs system {};
+  return (::fstatvfs(fd, &system) == 0 && (system.f_flag & ST_RDONLY) != 0) || ::fcntl(fd, F_GET_SEALS) == kSeals;
+}
+
+Fd read_only_mount() {
+  constexpr const char* kWhy = "the program file, as nobody can write to it";
+  Fd mount = sys::clone_mount(AT_FDCWD, kPath, sys::Depth::kThisMount, kWhy);
+  sys::mount_setattr(mount.get(), {.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID}, sys::Depth::kThisMount, "our program file", kWhy);
+  return mount;
+}
+
+Fd sealed_copy(int source) {
+  Fd copy(check(::memfd_create("jigsaw", MFD_CLOEXEC | MFD_ALLOW_SEALING), "make a memory file"));
+  while (check(::sendfile(copy.get(), source, nullptr, 1U << 24), "copy our program file") > 0) {
+  }
+  check(::fcntl(copy.get(), F_ADD_SEALS, kSeals), "seal the copy of our program file");
+  return copy;
+}
+
+}  // namespace
+
+void leave_own_binary(char** argv) {
+  const Fd own = files::open(kPath, O_RDONLY);
+  if (is_protected(own.get()) || ::getenv(kMarker) != nullptr) {
+    ::unsetenv(kMarker);
+    if (::geteuid() == 0) {
+      sys::prctl(PR_SET_DUMPABLE, "PR_SET_DUMPABLE", 0, "no process may look into us or our /proc entries");
+    }
+    return;
+  }
+  Fd safe;
+  try {
+    safe = read_only_mount();
+  } catch (const Error&) {
+    safe = sealed_copy(own.get());  // without privilege, or on a kernel before 5.12
+  }
+  ::setenv(kMarker, "1", 1);
+  ::execveat(safe.get(), "", argv, ::environ, AT_EMPTY_PATH);
+  throw system_error(errno, "execute ourselves from a read-only place");
+}
+
+}  // namespace jigsaw::runtime

@@ -1,0 +1,79 @@
+#include <poll.h>
+#include <signal.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "cgroups/cgroup.h"
+#include "runtime/container.h"
+#include "runtime/create.h"
+#include "runtime/hooks.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+constexpr int kPatience = 10'000;  // milliseconds
+
+void kill_process(const State& state) {
+  if (const auto process = open_process(state)) {
+    sys::send_signal(process->get(), SIGKILL, "the container ends here");
+    pollfd wait{process->get(), POLLIN, 0};
+    if (::poll(&wait, 1, kPatience) == 0) {
+      throw fail("process {} did not end within {} s of SIGKILL", state.pid, kPatience / 1000);
+    }
+  }
+}
+
+// The cgroup's processes too: without a pid namespace of the container's own they do not die with its first one.
+void remove_all(StateDirectory& directory, const State& state) {
+  cgroups::Cgroup cgroup = cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
+  if (cgroup.exists()) {
+    cgroup.kill();
+  }
+  kill_process(state);
+  cgroup.remove();
+  directory.remove();
+  run_hooks_and_warn(state.poststop, state_json(state, Status::kStopped), "poststop");
+}
+
+}  // namespace
+
+void remove(const std::string& state_root, const std::string& id, Force force) {
+  auto directory = StateDirectory::find(state_root, id);
+  if (!directory) {
+    if (force == Force::kYes) {
+      return;
+    }
+    throw fail("container {} does not exist", id);
+  }
+  directory->lock();
+  const auto state = directory->try_load();
+  if (!state) {  // its creator died between mkdir and the first record: there is nothing else
+    directory->remove();
+    return;
+  }
+  const Status status = status_of(*state);
+  if (status != Status::kStopped && force == Force::kNo) {
+    throw Error(fmt::format("container {} can't be deleted: it is {}", id, name(status)), "stop it first, or give --force");
+  }
+  remove_all(*directory, *state);
+}
+
+std::vector<std::string> sweep(const std::string& state_root) {
+  std::vector<std::string> removed;
+  for (const std::string& id : list_ids(state_root)) {
+    auto directory = StateDirectory::find(state_root, id);
+    if (!directory || !directory->try_lock()) {
+      continue;  // its creator lives
+    }
+    const auto state = directory->try_load();
+    if (state && state->created) {
+      continue;
+    }
+    state ? remove_all(*directory, *state) : directory->remove();
+    removed.push_back(id);
+  }
+  return removed;
+}
+
+}  // namespace jigsaw::runtime

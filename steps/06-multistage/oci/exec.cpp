@@ -1,0 +1,112 @@
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "base/cli.h"
+#include "oci/commands.h"
+#include "security/user.h"
+
+namespace jigsaw::oci {
+namespace {
+
+struct Options {
+  runtime::ExecOptions exec;
+  std::string process_file;
+  std::string cwd;
+  std::string user;
+  std::vector<std::string> env;
+  std::vector<std::string> capabilities;
+  std::vector<std::string> command;
+  std::vector<std::string> additional_gids;
+  std::string apparmor;
+  std::string label;
+  bool detach = false;
+  bool tty = false;
+  bool no_new_privileges = false;
+};
+
+// "uid" or "uid:gid": names are the engines' affair.
+void set_user(runtime::Process& process, const std::string& user) {
+  const auto parts = text::split(user, ':');
+  if (parts.size() > 2) {
+    throw fail("--user must be UID or UID:GID, not {}", text::quoted(user));
+  }
+  process.uid = static_cast<uid_t>(text::parse_u64(parts.front(), "--user", 0xfffffffe));
+  process.gid = parts.size() == 2 ? static_cast<gid_t>(text::parse_u64(parts.back(), "--user", 0xfffffffe)) : process.gid;
+}
+
+// The container's own process from its config.json, changed by the options.
+runtime::Process from_options(const Options& options) {
+  const runtime::State state = runtime::StateDirectory::open(options.exec.state_root, options.exec.id).load();
+  const std::string path = state.bundle + "/config.json";
+  const runtime::Spec spec = runtime::parse_spec(files::read(path), path);
+  runtime::Process process = spec.process.value_or(runtime::Process{});
+  process.args = options.command;
+  process.terminal = options.tty;
+  process.cwd = options.cwd.empty() ? process.cwd : options.cwd;
+  process.env.insert(process.env.end(), options.env.begin(), options.env.end());
+  process.no_new_privileges = process.no_new_privileges || options.no_new_privileges;
+  process.apparmor_profile = options.apparmor.empty() ? process.apparmor_profile : options.apparmor;
+  process.selinux_label = options.label.empty() ? process.selinux_label : options.label;
+  if (!options.user.empty()) {
+    set_user(process, options.user);
+  }
+  for (const std::string& gid : options.additional_gids) {
+    process.additional_gids.push_back(static_cast<gid_t>(text::parse_u64(gid, "--additional-gids", 0xfffffffe)));
+  }
+  if (!options.capabilities.empty()) {
+    const security::CapabilitySet more = security::parse_capabilities(options.capabilities);
+    security::Capabilities sets = process.capabilities.value_or(security::Capabilities{});
+    sets.bounding |= more;
+    sets.permitted |= more;
+    sets.effective |= more;
+    process.capabilities = sets;
+  }
+  return process;
+}
+
+runtime::Process wanted_process(const Options& options) {
+  if (options.process_file.empty()) {
+    return from_options(options);
+  }
+  runtime::Process process = runtime::parse_process(files::read(options.process_file), options.process_file);
+  process.terminal = process.terminal || options.tty;
+  return process;
+}
+
+void add_process_options(CLI::App& command, Options& options) {
+  command.add_option("-p,--process", options.process_file, "file with the process as JSON");
+  command.add_option("--cwd", options.cwd, "working directory");
+  command.add_option("-u,--user", options.user, "UID or UID:GID");
+  command.add_option("-e,--env", options.env, "NAME=value")->allow_extra_args(false);
+  command.add_option("-c,--cap", options.capabilities, "a capability more")->allow_extra_args(false);
+  command.add_option("-g,--additional-gids", options.additional_gids, "a group more")->allow_extra_args(false);
+  command.add_option("--apparmor", options.apparmor, "AppArmor profile");
+  command.add_option("--process-label", options.label, "SELinux label");
+  command.add_flag("--no-new-privs", options.no_new_privileges, "setuid programs give no rights");
+  command.add_flag("-t,--tty", options.tty, "with a terminal");
+}
+
+}  // namespace
+
+void add_exec(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("exec", "run a further program in a container");
+  static Options options;
+  add_process_options(*command, options);
+  command->add_flag("-d,--detach", options.detach, "return once it runs");
+  command->add_option("--pid-file", options.exec.pid_file, "file that gets its pid");
+  command->add_option("--console-socket", options.exec.console_socket, "socket that gets the terminal");
+  command->add_option("--pidfd-socket", options.exec.pidfd_socket, "socket that gets a descriptor of the process");
+  command->add_option("--preserve-fds", options.exec.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024));
+  command->add_option("--cgroup", options.exec.cgroup, "a cgroup below the container's");
+  cli::take_command_line(*command, options.exec.id, options.command, "ID", "the container");
+  on_run(*command, [] {
+    using Mode = runtime::RunOptions::Mode;
+    options.exec.state_root = std::filesystem::absolute(state_root()).lexically_normal();
+    options.exec.mode = options.detach ? Mode::kDetached : Mode::kForeground;
+    return runtime::exec(wanted_process(options), options.exec).exit_code();
+  });
+}
+
+}  // namespace jigsaw::oci

@@ -1,0 +1,48 @@
+#include "base/cli.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "oci/commands.h"
+#include "runtime/log_file.h"
+
+namespace jigsaw::oci {
+
+Globals& globals() {
+  static Globals stored;
+  return stored;
+}
+
+std::string state_root() { return globals().root.empty() ? runtime::default_state_root() : globals().root; }
+
+void add_globals(CLI::App& app) {
+  Globals& g = globals();
+  app.add_option("--root", g.root, "directory of the states of containers");
+  app.add_option("--log", g.log, "file that warnings and errors are appended to");
+  app.add_option("--log-format", g.log_format, "form of the log: text or json")->check(CLI::IsMember({"text", "json"}));
+  app.add_flag("--debug", g.debug, "log more");
+  app.add_flag("--systemd-cgroup", g.systemd_cgroup, "cgroups are scopes of systemd");
+  app.add_option("--cgroup-manager", g.cgroup_manager, "cgroupfs or systemd")
+      ->check(CLI::IsMember({"cgroupfs", "systemd", "disabled"}));
+  app.add_option("--rootless", g.rootless, "found out without it");
+}
+
+void on_run(CLI::App& command, std::function<int()> body) {
+  cli::on_run(command, [body = std::move(body)] {
+    const Globals& g = globals();
+    if (!g.log.empty()) {
+      log::set_sink(runtime::log_to_file(g.log, g.log_format == "json" ? runtime::LogFormat::kJson : runtime::LogFormat::kText,
+                                         g.debug ? log::Level::kDebug : log::Level::kWarning));
+    }
+    try {
+      return body();
+    } catch (const Error& error) {
+      if (!g.log.empty()) {
+        log::write(log::Level::kError, error.message());
+      }
+      throw;
+    }
+  });
+}
+
+void add_id(CLI::App& command, std::string& id) { command.add_option("ID", id, "the container")->required(); }
+
+}  // namespace jigsaw::oci

@@ -1,5 +1,6 @@
 #include "engine/containers.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,8 @@ namespace jigsaw::engine {
 namespace {
 
 constexpr int kNameTries = 100;
+constexpr int kKilledCode = 137;
+constexpr const char* kKilledReason = "the jigsaw that ran it was killed";
 
 std::string record_file(const Paths& paths, const std::string& id) { return directory(paths, id) + "/container.json"; }
 std::string name_link(const Paths& paths, const std::string& name) { return fmt::format("{}/names/{}", paths.root, name); }
@@ -41,6 +44,23 @@ bool reserve(const Paths& paths, const std::string& name, const std::string& id)
   return false;
 }
 
+void take_name(const Paths& paths, Container& container) {
+  for (int tries = 0; tries < kNameTries; ++tries) {
+    const std::string candidate = container.name.empty() ? random_name() : container.name;
+    if (reserve(paths, candidate, container.id)) {
+      container.name = candidate;
+      return;
+    }
+    if (!container.name.empty()) {
+      throw Error(fmt::format("the name {} is taken by another container", text::quoted(container.name)),
+                  fmt::format("remove that one with: jigsaw rm {}", container.name));
+    }
+  }
+  throw Error("no free name found for the container", "give it one with --name");
+}
+
+std::string root_name(const std::string& id) { return "container-" + id; }
+
 Status parse_status(std::string_view text) {
   return text == "exited" ? Status::kExited : text == "running" ? Status::kRunning : Status::kCreated;
 }
@@ -62,8 +82,8 @@ Container load(const Paths& paths, const std::string& id) {
   if (container.status == Status::kRunning && lock_running(paths, id)) {
     // Nobody holds the lock: the process that ran it was killed, and the kernel killed the container with it.
     container.status = Status::kExited;
-    container.exit_code = 137;
-    container.reason = "the jigsaw that ran it was killed";
+    container.exit_code = kKilledCode;
+    container.reason = kKilledReason;
   }
   return container;
 }
@@ -102,36 +122,31 @@ std::optional<files::Lock> lock_running(const Paths& paths, const std::string& i
   return files::Lock::try_take(fmt::format("{}/{}", locks, id));
 }
 
-void create(const Paths& paths, Container& container) {
-  container.id = files::random_hex(32);
-  const std::string own = directory(paths, container.id);
+files::Lock create(const Paths& paths, Container& container) {
   if (!container.name.empty()) {
     check_name(container.name);
   }
+  std::optional<files::Lock> lock;
+  while (!lock) {  // another process's sweep() may hold the new file for an instant: then another id
+    container.id = files::random_hex(32);
+    lock = lock_running(paths, container.id);
+  }
+  const std::string own = directory(paths, container.id);
   // The directory stands before the name points to it: see reserve().
   files::make_directories(own, 0700);
-  bool reserved = false;
-  for (int tries = 0; !reserved && tries < kNameTries; ++tries) {
-    const std::string candidate = container.name.empty() ? random_name() : container.name;
-    reserved = reserve(paths, candidate, container.id);
-    if (!reserved && !container.name.empty()) {
-      ::rmdir(own.c_str());
-      throw Error(fmt::format("the name {} is taken by another container", text::quoted(container.name)),
-                  fmt::format("remove that one with: jigsaw rm {}", container.name));
-    }
-    if (reserved) {
-      container.name = candidate;
-    }
-  }
-  if (!reserved) {
+  try {
+    take_name(paths, container);
+  } catch (...) {
     ::rmdir(own.c_str());
-    throw Error("no free name found for the container", "give it one with --name");
+    forget_lock(paths, container.id);
+    throw;
   }
   for (const char* part : {"/upper", "/work"}) {
-    files::make_directories(own + part, 0755);
+    check(::mkdir((own + part).c_str(), 0755), "make directory {}{}", own, part);
   }
   container.created = std::chrono::system_clock::now();
   save(paths, container);
+  return std::move(*lock);
 }
 
 void save(const Paths& paths, const Container& container) {
@@ -192,11 +207,69 @@ Container find(const Paths& paths, const std::string& name_or_id) {
 void remove(const Paths& paths, const Container& container) {
   const auto lock = lock_running(paths, container.id);
   if (!lock) {
-    throw Error(fmt::format("container {} is running", container.name), "stop it first, or give --force");
+    throw Error(fmt::format("container {} is running", container.name), "give --force to kill it first");
   }
+  erase(paths, container);
+}
+
+void erase(const Paths& paths, const Container& container) {
   files::remove_tree(directory(paths, container.id));
   ::unlink(name_link(paths, container.name).c_str());
-  ::unlink(fmt::format("{}/locks/{}", paths.run_root, container.id).c_str());
+  image::Store::open(paths.root).release(root_name(container.id));
+  forget_lock(paths, container.id);
+}
+
+void clear_up_after_kill(const Paths& paths, const std::string& id) {
+  std::optional<Container> container = load_if_whole(paths, id);
+  if (!container || container->remove_after || container->status == Status::kCreated) {
+    erase(paths, container.value_or(Container{.id = id, .name = "-"}));
+    return;
+  }
+  container->status = Status::kExited;
+  container->exit_code = kKilledCode;
+  container->reason = kKilledReason;
+  container->finished = std::chrono::system_clock::now();
+  save(paths, *container);
+  forget_lock(paths, id);
+}
+
+void hold_layers(const image::Store& store, const std::string& id, const image::Image& image,
+                 const std::vector<image::LayerDirectory>& layers) {
+  image::Root root{.images = {image.descriptor.digest}};
+  for (const image::LayerDirectory& layer : layers) {
+    root.layers.push_back(layer.key);
+  }
+  store.hold(root_name(id), root);
+}
+
+void forget_lock(const Paths& paths, const std::string& id) {
+  ::unlink(fmt::format("{}/locks/{}", paths.run_root, id).c_str());
+}
+
+std::vector<std::string> lock_names(const Paths& paths) {
+  const std::string locks = paths.run_root + "/locks";
+  return files::is_directory(locks) ? files::list(locks) : std::vector<std::string>();
+}
+
+void save_process(const Paths& paths, const std::string& id, const runtime::Process& process) {
+  const auto names = [&](security::CapabilitySet set) { return json::Value(security::names_of(set)); };
+  const security::Capabilities capabilities = process.capabilities.value_or(security::Capabilities{});
+  const json::Value object = {
+      {"user", {{"uid", process.uid}, {"gid", process.gid}, {"additionalGids", process.additional_gids}}},
+      {"args", process.args},
+      {"env", process.env},
+      {"cwd", process.cwd},
+      {"noNewPrivileges", process.no_new_privileges},
+      {"capabilities",
+       {{"bounding", names(capabilities.bounding)},
+        {"permitted", names(capabilities.permitted)},
+        {"effective", names(capabilities.effective)}}}};
+  files::replace(directory(paths, id) + "/process.json", json::dump(object), {.mode = 0600, .sync = false});
+}
+
+runtime::Process load_process(const Paths& paths, const std::string& id) {
+  const std::string file = directory(paths, id) + "/process.json";
+  return runtime::parse_process(files::read(file), file);
 }
 
 }  // namespace jigsaw::engine

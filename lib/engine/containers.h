@@ -18,6 +18,8 @@
 
 #include "base/files.h"
 #include "engine/paths.h"
+#include "image/store.h"
+#include "runtime/spec.h"
 
 namespace jigsaw::engine {
 
@@ -38,20 +40,35 @@ struct Container {
   bool remove_after = false;  // --rm
 };
 
-// Takes the name (a random one if `container.name` is ""), makes the directories and writes the record. Throws if the
-// name is taken or malformed. `container.id` is made here.
-void create(const Paths& paths, Container& container);
+// Makes the id, takes the running lock and the name (a random one if `container.name` is ""), makes the directories and
+// writes the record. Throws if the name is taken or malformed. The container counts as running until the lock is let go.
+files::Lock create(const Paths& paths, Container& container);
 // Writes the record again.
 void save(const Paths& paths, const Container& container);
 // All containers, the newest first. Running ones are told by their lock.
 std::vector<Container> list(const Paths& paths);
 // By name, whole id, or a prefix of the id that fits only one. Throws otherwise, with the nearest name.
 Container find(const Paths& paths, const std::string& name_or_id);
-// Removes what is left of a container that does not run: its directories, its name. Throws if it runs.
+// Removes what is left of a container that does not run: its directories, its name, its hold on layers, its lock's
+// file. remove() throws if it runs; erase() is for the holder of its lock.
 void remove(const Paths& paths, const Container& container);
+void erase(const Paths& paths, const Container& container);
+// After the death of the process that ran it, by the holder of its lock: --rm containers and half-made ones are erased,
+// others marked as ended.
+void clear_up_after_kill(const Paths& paths, const std::string& id);
+
+// Keeps the image and its layers in the store for as long as the container exists.
+void hold_layers(const image::Store& store, const std::string& id, const image::Image& image,
+                 const std::vector<image::LayerDirectory>& layers);
+
+// The process that the container was started with, as an OCI "process" object: what exec starts from.
+void save_process(const Paths& paths, const std::string& id, const runtime::Process& process);
+runtime::Process load_process(const Paths& paths, const std::string& id);
 
 std::string directory(const Paths& paths, const std::string& id);  // <root>/containers/<id>
 // Takes the lock that says "this container runs"; nothing if another process holds it.
 std::optional<files::Lock> lock_running(const Paths& paths, const std::string& id);
+void forget_lock(const Paths& paths, const std::string& id);      // removes its file
+std::vector<std::string> lock_names(const Paths& paths);          // ids that run, or were cut off
 
 }  // namespace jigsaw::engine

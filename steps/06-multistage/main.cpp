@@ -10,7 +10,11 @@ using namespace jigsaw;
 int main(int argc, char** argv) {
   return cli::run_main(argc, argv, {"jigsaw", "build and run containers", commands::as_root_of_a_namespace}, [](CLI::App& app) {
     commands::add_settings(app);
+    commands::add_run(app);
+    commands::add_exec(app);
     commands::add_ps(app);
+    commands::add_kill(app);
+    commands::add_rm(app);
     commands::add_transfer(app, "pull", "fetch an image from a registry");
     commands::add_transfer(app, "push", "send an image to a registry");
     commands::add_transfer(app, "login", "remember the password for a registry");

@@ -1,6 +1,8 @@
 // The commands of `jigsaw`: one file each, which adds its subcommand to the program.
 #pragma once
 
+#include <string>
+
 #include "commands/settings.h"
 
 namespace CLI {
@@ -9,9 +11,20 @@ class App;
 
 namespace jigsaw::commands {
 
+void add_exec(CLI::App& app);
+void add_kill(CLI::App& app);
 void add_ps(CLI::App& app);
+void add_rm(CLI::App& app);
+void add_run(CLI::App& app);
 
 // Adds `name` as a command that is carried out by jigsaw-transfer: the same words are handed on to it.
 void add_transfer(CLI::App& app, const char* name, const char* description);
+
+// The file of jigsaw-transfer: beside our own, or in ../libexec/jigsaw. Throws if it is not there.
+std::string transfer_program();
+
+// Sees to it that the store has the image: "missing" pulls it if it is not there, "always" asks the registry in any
+// case, "never" leaves it to the caller to fail. jigsaw/base is always there.
+void ensure_image(const std::string& image, const std::string& pull);
 
 }  // namespace jigsaw::commands

@@ -9,7 +9,6 @@
 #include "process/exec.h"
 
 namespace jigsaw::commands {
-namespace {
 
 std::string transfer_program() {
   const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
@@ -21,8 +20,6 @@ std::string transfer_program() {
   throw Error("jigsaw-transfer is not installed",
               fmt::format("it belongs beside {} or in ../libexec/jigsaw", here.string()));
 }
-
-}  // namespace
 
 void add_transfer(CLI::App& app, const char* name, const char* description) {
   CLI::App* command = app.add_subcommand(name, description);

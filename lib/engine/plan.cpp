@@ -1,0 +1,215 @@
+#include "engine/plan.h"
+
+#include <linux/mount.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "rootfs/masks.h"
+
+namespace jigsaw::engine {
+namespace {
+
+constexpr const char* kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// Puts "NAME=value" in the place of an earlier value of NAME, or at the end.
+void set_variable(std::vector<std::string>& environment, const std::string& variable) {
+  const std::string name = variable.substr(0, variable.find('=') + 1);
+  const auto same = std::find_if(environment.begin(), environment.end(),
+                                 [&](const std::string& known) { return known.starts_with(name); });
+  if (same != environment.end()) {
+    *same = variable;
+  } else {
+    environment.push_back(variable);
+  }
+}
+
+std::vector<runtime::Namespace> namespaces_of(const RunOptions& options) {
+  std::vector<runtime::Namespace> result;
+  for (const uint64_t kind : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP}) {
+    result.push_back({.kind = kind});
+  }
+  if (options.pid_mode.empty()) {
+    result.push_back({.kind = CLONE_NEWPID});
+  } else if (options.pid_mode != "host") {
+    throw fail("--pid must be host, not {}", text::quoted(options.pid_mode));
+  }
+  if (options.network == "none") {
+    result.push_back({.kind = CLONE_NEWNET});
+  } else if (options.network != "host") {
+    throw Error(fmt::format("unknown network {}", text::quoted(options.network)),
+                "none: a network namespace with loopback only; host: the network of the host");
+  }
+  return result;
+}
+
+runtime::MountPoint bind(const std::string& source, const std::string& destination, uint64_t attributes) {
+  runtime::MountPoint mount;
+  mount.destination = destination;
+  mount.source = source;
+  mount.kind = rootfs::MountKind::kRecursiveBind;
+  mount.set = attributes;
+  return mount;
+}
+
+runtime::MountPoint tmpfs(const std::string& text) {
+  const size_t colon = text.find(':');
+  runtime::MountPoint mount;
+  mount.destination = text.substr(0, colon);
+  mount.type = "tmpfs";
+  mount.source = "tmpfs";
+  std::vector<std::string> words = {"nosuid", "nodev", "noexec"};
+  if (colon != std::string::npos) {
+    for (const std::string_view word : text::split(std::string_view(text).substr(colon + 1), ',')) {
+      words.emplace_back(word);
+    }
+  }
+  rootfs::apply_options(mount, words);
+  return mount;
+}
+
+std::vector<runtime::MountPoint> mounts_of(const PlanInput& input) {
+  const RunOptions& options = input.options;
+  std::vector<runtime::MountPoint> result;
+  for (const rootfs::Mount& mount : rootfs::default_mounts()) {
+    result.emplace_back(runtime::MountPoint{mount, {}});
+  }
+  for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
+    const std::string source = fmt::format("{}/{}", input.files, name);
+    if (std::filesystem::exists(source)) {
+      result.push_back(bind(source, fmt::format("/etc/{}", name), 0));
+    }
+  }
+  for (const Volume& volume : options.volumes) {
+    result.push_back(bind(volume.source, volume.destination, volume.read_only ? MOUNT_ATTR_RDONLY : 0));
+  }
+  for (const std::string& text : options.tmpfs) {
+    result.push_back(tmpfs(text));
+  }
+  return result;
+}
+
+runtime::Process process_of(const PlanInput& input, const std::string& hostname) {
+  const RunOptions& options = input.options;
+  const security::CapabilitySet base =
+      options.privileged ? security::every_capability() : security::default_capabilities();
+  runtime::Process process;
+  process.terminal = options.terminal;
+  process.uid = input.user.uid;
+  process.gid = input.user.gid;
+  process.additional_gids = input.user.groups;
+  process.args = command_of(input.config, options);
+  process.env = environment_of(input.config, options, hostname, input.user);
+  process.cwd = !options.working_directory.empty()     ? options.working_directory
+                : !input.config.working_dir.empty() ? input.config.working_dir
+                                                       : "/";
+  process.capabilities = security::for_user(
+      security::adjust(base, options.add_capabilities, options.drop_capabilities), input.user.uid);
+  process.no_new_privileges = options.no_new_privileges;
+  for (const std::string& limit : options.ulimits) {
+    process.rlimits.push_back(security::parse_ulimit(limit));
+  }
+  if (!process.cwd.starts_with('/')) {
+    throw Error(fmt::format("the working directory {} is not absolute", text::quoted(process.cwd)), "begin it with /");
+  }
+  return process;
+}
+
+std::map<std::string, std::string> sysctls_of(const RunOptions& options) {
+  std::map<std::string, std::string> result;
+  for (const std::string& text : options.sysctls) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw fail("--sysctl must be KEY=value, not {}", text::quoted(text));
+    }
+    result[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return result;
+}
+
+}  // namespace
+
+Volume parse_volume(const std::string& text) {
+  const std::vector<std::string_view> parts = text::split(text, ':');
+  const bool read_only = parts.size() == 3 && parts[2] == "ro";
+  if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || !parts[1].starts_with('/') ||
+      (parts.size() == 3 && !read_only && parts[2] != "rw")) {
+    throw Error(fmt::format("{} is no volume", text::quoted(text)), "write SOURCE:/DESTINATION or SOURCE:/DESTINATION:ro");
+  }
+  const std::filesystem::path source = std::filesystem::absolute(std::string(parts[0]));
+  if (!std::filesystem::exists(source)) {
+    throw Error(fmt::format("the volume's source {} does not exist", source.string()), "make the directory or file first");
+  }
+  return Volume{source.lexically_normal().string(), std::string(parts[1]), read_only};
+}
+
+std::vector<std::string> command_of(const image::RunConfig& config, const RunOptions& options) {
+  std::vector<std::string> command = options.entrypoint.value_or(config.entrypoint);
+  const bool own_entrypoint = options.entrypoint.has_value();
+  const std::vector<std::string>& rest =
+      !options.arguments.empty() || own_entrypoint ? options.arguments : config.cmd;
+  command.insert(command.end(), rest.begin(), rest.end());
+  if (command.empty()) {
+    throw Error(fmt::format("the image {} names no program to run", text::quoted(options.image)),
+                fmt::format("give one: jigsaw run {} PROGRAM", options.image));
+  }
+  return command;
+}
+
+void add_environment(std::vector<std::string>& environment, const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word.find('=') != std::string::npos) {
+      set_variable(environment, word);
+    } else if (const char* ours = ::getenv(word.c_str()); ours != nullptr) {
+      set_variable(environment, fmt::format("{}={}", word, ours));
+    }
+  }
+}
+
+std::vector<std::string> environment_of(const image::RunConfig& config, const RunOptions& options,
+                                        const std::string& hostname, const security::User& user) {
+  std::vector<std::string> environment = {kDefaultPath, "HOSTNAME=" + hostname};
+  if (options.terminal) {
+    environment.emplace_back("TERM=xterm");
+  }
+  for (const std::string& variable : config.env) {
+    set_variable(environment, variable);
+  }
+  add_environment(environment, options.environment);
+  if (std::none_of(environment.begin(), environment.end(),
+                   [](const std::string& variable) { return variable.starts_with("HOME="); })) {
+    environment.push_back("HOME=" + user.home);
+  }
+  return environment;
+}
+
+runtime::Spec plan(const PlanInput& input) {
+  const RunOptions& options = input.options;
+  runtime::Spec spec;
+  spec.hostname = options.hostname.empty() ? input.id.substr(0, 12) : options.hostname;
+  spec.process = process_of(input, spec.hostname);
+  spec.root_path = "/";
+  spec.root_read_only = options.read_only;
+  spec.namespaces = namespaces_of(options);
+  spec.mounts = mounts_of(input);
+  spec.cgroups_path = fmt::format("/jigsaw-{}", input.id);
+  spec.limits = cgroups::parse_limits(options.limits);
+  spec.sysctl = sysctls_of(options);
+  if (!options.privileged) {
+    spec.limits.devices.insert(spec.limits.devices.begin(), cgroups::DeviceRule{});
+    const auto masked = rootfs::default_masked_paths();
+    const auto read_only = rootfs::default_read_only_paths();
+    spec.masked_paths.assign(masked.begin(), masked.end());
+    spec.read_only_paths.assign(read_only.begin(), read_only.end());
+    if (!options.unconfined) {
+      spec.seccomp = security::default_seccomp(spec.process->capabilities->bounding);
+    }
+  }
+  return spec;
+}
+
+}  // namespace jigsaw::engine

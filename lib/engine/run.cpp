@@ -1,0 +1,189 @@
+#include "engine/run.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/explain.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/images.h"
+#include "image/store.h"
+#include "runtime/container.h"
+#include "security/user.h"
+#include "unionfs/overlay.h"
+
+namespace jigsaw::engine {
+namespace {
+
+std::string state_root(const Paths& paths) { return paths.run_root + "/containers"; }
+
+// The files that every container has of its own, whatever its image holds.
+void write_own_files(const std::string& place, const RunOptions& options, const std::string& hostname) {
+  const auto write = [&](const char* name, const std::string& text) {
+    files::replace(fmt::format("{}/{}", place, name), text, {.mode = 0644, .sync = false});
+  };
+  write("hostname", hostname + "\n");
+  if (options.network == "host") {
+    write("hosts", files::read_if_exists("/etc/hosts").value_or(""));
+    write("resolv.conf", files::read_if_exists("/etc/resolv.conf").value_or(""));
+  } else {
+    write("hosts", fmt::format("127.0.0.1\tlocalhost {0}\n::1\tlocalhost {0}\n", hostname));
+  }
+}
+
+// A container that is being run: its record, and the promise that it is cleared up.
+class Running {
+ public:
+  Running(const Paths& paths, Container& container) : paths_(paths), container_(container), lock_(create(paths, container)) {}
+  ~Running() {
+    try {
+      if (finished_ && !container_.remove_after) {
+        container_.status = Status::kExited;
+        container_.finished = std::chrono::system_clock::now();
+        save(paths_, container_);
+        forget_lock(paths_, container_.id);
+      } else {
+        erase(paths_, container_);
+      }
+    } catch (const Error& error) {
+      log::warning("container {} could not be cleared up: {}", container_.name, error.what());
+    }
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  void started() {
+    container_.status = Status::kRunning;
+    save(paths_, container_);
+  }
+  void finished(int code, std::string reason) {
+    container_.exit_code = code;
+    container_.reason = std::move(reason);
+    finished_ = true;
+  }
+
+ private:
+  const Paths& paths_;
+  Container& container_;
+  files::Lock lock_;
+  bool finished_ = false;
+};
+
+Fd mount_layers(const image::Store& store, const std::vector<image::LayerDirectory>& layers, const std::string& own) {
+  return unionfs::mount_overlay({.lowers = store.lower_directories(layers),
+                                 .upper = own + "/upper",
+                                 .work = own + "/work",
+                                 .is_volatile = true},
+                                "the image's layers as one file system, the container's own layer on top");
+}
+
+// Without -i the program reads an empty stdin, as under docker: it must not eat its caller's.
+void close_input() {
+  const Fd nothing = files::open("/dev/null", O_RDONLY);
+  check(::dup2(nothing.get(), STDIN_FILENO), "close standard input");
+}
+
+}  // namespace
+
+int run(const Paths& paths, const RunOptions& options) {
+  sweep(paths);
+  const image::Store store = image::Store::open(paths.root);
+  const files::Lock in_use = store.use();
+  const image::Image image = get_image(store, options.image);
+  const std::vector<image::LayerDirectory> layers = store.unpack_image(image, {});
+
+  Container container{.name = options.name,
+                      .image = options.image,
+                      .image_id = image.id().text(),
+                      .command = command_of(image.config.config, options),
+                      .remove_after = options.remove_after};
+  Running running(paths, container);
+  const std::string own = directory(paths, container.id);
+  hold_layers(store, container.id, image, layers);
+
+  const Fd root = mount_layers(store, layers, own);
+  const std::string wanted_user = options.user.empty() ? image.config.config.user : options.user;
+  const security::User user = security::resolve_user(wanted_user, security::read_account_files(root.get()));
+  write_own_files(own, options, options.hostname.empty() ? container.id.substr(0, 12) : options.hostname);
+  const runtime::Spec spec = plan({.config = image.config.config, .options = options, .user = user, .id = container.id, .files = own});
+  save_process(paths, container.id, *spec.process);
+  if (!options.interactive) {
+    close_input();
+  }
+
+  std::optional<std::string> out_of_memory;
+  const process::ExitStatus status = runtime::run(
+      spec, {.state_root = state_root(paths), .id = container.id, .bundle = own, .root_mount = [&] { return duplicate(root.get()); }},
+      {.started = [&](const runtime::State&) { running.started(); }}, &out_of_memory);
+  running.finished(status.exit_code(), out_of_memory.value_or(""));
+  if (out_of_memory) {
+    log::warning("{}", *out_of_memory);
+  }
+  return status.exit_code();
+}
+
+int exec(const Paths& paths, const std::string& name_or_id, const ExecOptions& options) {
+  const Container container = find(paths, name_or_id);
+  if (container.status != Status::kRunning) {
+    throw Error(fmt::format("container {} does not run: it is {}", container.name, name(container.status)),
+                "jigsaw ps lists those that do");
+  }
+  const auto state = runtime::StateDirectory::open(state_root(paths), container.id).load();
+  runtime::Process process = load_process(paths, container.id);
+  process.args = options.arguments;
+  process.terminal = options.terminal;
+  const Fd root = files::open(fmt::format("/proc/{}/root", state.pid), O_PATH | O_DIRECTORY);
+  if (!options.user.empty()) {
+    const security::User user = security::resolve_user(options.user, security::read_account_files(root.get()));
+    process.uid = user.uid;
+    process.gid = user.gid;
+    process.additional_gids = user.groups;
+    process.capabilities = security::for_user(process.capabilities->bounding, user.uid);
+  }
+  if (options.privileged) {
+    process.capabilities = security::for_user(security::every_capability(), process.uid);
+  }
+  if (!options.working_directory.empty()) {
+    process.cwd = options.working_directory;
+  }
+  add_environment(process.env, options.environment);
+  if (!options.interactive) {
+    close_input();
+  }
+  return runtime::exec(process, {.state_root = state_root(paths), .id = container.id}).exit_code();
+}
+
+void kill(const Paths& paths, const Container& container, int signal) {
+  if (container.status != Status::kRunning) {
+    throw fail("container {} does not run: it is {}", container.name, name(container.status));
+  }
+  runtime::kill(state_root(paths), container.id, signal, signal == SIGKILL ? runtime::Reach::kAll : runtime::Reach::kInit);
+  // Whoever runs it clears up and lets go of the lock; the removal that may follow must not come in between.
+  for (int tries = 0; signal == SIGKILL && tries < 500; ++tries) {
+    if (lock_running(paths, container.id)) {
+      return;
+    }
+    ::usleep(10'000);
+  }
+}
+
+std::vector<std::string> sweep(const Paths& paths) {
+  std::vector<std::string> swept;
+  for (const std::string& id : lock_names(paths)) {
+    const auto lock = lock_running(paths, id);
+    if (!lock) {
+      continue;  // it lives
+    }
+    explain::note(fmt::format("container {}: its jigsaw was killed; what is left of it is removed", id.substr(0, 12)));
+    runtime::remove(state_root(paths), id, runtime::Force::kYes);
+    clear_up_after_kill(paths, id);
+    swept.push_back(id);
+  }
+  return swept;
+}
+
+}  // namespace jigsaw::engine

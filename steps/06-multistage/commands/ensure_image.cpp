@@ -1,0 +1,33 @@
+#include "base/error.h"
+#include "base/text.h"
+#include "commands/commands.h"
+#include "engine/images.h"
+#include "process/exec.h"
+#include "process/signals.h"
+#include "process/spawn.h"
+
+namespace jigsaw::commands {
+
+void ensure_image(const std::string& image, const std::string& pull) {
+  if (pull != "missing" && pull != "always" && pull != "never") {
+    throw fail("--pull must be missing, always or never, not {}", text::quoted(pull));
+  }
+  const engine::Paths places = paths();
+  const bool there = engine::find_image(image::Store::open(places.root), image).has_value();
+  if (pull == "never" || (pull == "missing" && there) || engine::is_built_in(image)) {
+    return;
+  }
+  const process::SignalGuard guard;
+  process::Child child = process::spawn({.why = "the image is not here: jigsaw-transfer fetches it"}, [&](process::Gate&) -> int {
+    process::exec({.arguments = {"jigsaw", "--root", places.root, "--run-root", places.run_root, "pull", "--progress-to-stderr", image},
+                   .environment = process::current_environment(),
+                   .file = transfer_program()});
+  });
+  child.release();
+  child.wait_started();
+  if (const process::ExitStatus status = process::supervise(child); status.exit_code() != 0) {
+    throw Error(fmt::format("the image {} is not here and could not be pulled", text::quoted(image)));
+  }
+}
+
+}  // namespace jigsaw::commands

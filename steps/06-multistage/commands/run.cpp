@@ -1,0 +1,108 @@
+#include <CLI/CLI.hpp>
+
+#include "base/cli.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "commands/commands.h"
+#include "engine/run.h"
+
+namespace jigsaw::commands {
+namespace {
+
+struct Words {
+  engine::RunOptions options;
+  std::vector<std::string> volumes;
+  std::vector<std::string> security;
+  std::string entrypoint;
+  std::string pull = "missing";
+};
+
+void add_what_runs(CLI::App& command, Words& words) {
+  engine::RunOptions& o = words.options;
+  command.add_option("--entrypoint", words.entrypoint, "program in place of the image's entry point");
+  command.add_option("-e,--env", o.environment, "NAME=value, or NAME to hand on ours")->allow_extra_args(false);
+  command.add_option("-w,--workdir", o.working_directory, "directory to start in");
+  command.add_option("-u,--user", o.user, "user[:group], names or numbers");
+  command.add_flag("-i,--interactive", o.interactive, "keep standard input open");
+  command.add_flag("-t,--tty", o.terminal, "give the program a terminal");
+}
+
+void add_what_it_is(CLI::App& command, Words& words) {
+  engine::RunOptions& o = words.options;
+  command.add_option("--name", o.name, "name of the container");
+  command.add_flag("--rm", o.remove_after, "remove the container when it ends");
+  command.add_option("--hostname", o.hostname, "host name (default: the start of the id)");
+  command.add_option("--pull", words.pull, "missing, always or never");
+}
+
+void add_what_it_sees(CLI::App& command, Words& words) {
+  engine::RunOptions& o = words.options;
+  command.add_option("--network", o.network, "none or host")->capture_default_str();
+  command.add_option("--pid", o.pid_mode, "host: see the processes of the host");
+  command.add_option("-v,--volume", words.volumes, "SOURCE:DESTINATION[:ro]")->allow_extra_args(false);
+  command.add_option("--tmpfs", o.tmpfs, "DIR[:options]: a file system in memory")->allow_extra_args(false);
+  command.add_flag("--read-only", o.read_only, "no writable layer");
+}
+
+void add_what_it_may(CLI::App& command, Words& words) {
+  engine::RunOptions& o = words.options;
+  command.add_option("--cap-add", o.add_capabilities, "capability to add, or ALL")->allow_extra_args(false);
+  command.add_option("--cap-drop", o.drop_capabilities, "capability to drop, or ALL")->allow_extra_args(false);
+  command.add_option("--security-opt", words.security, "no-new-privileges or seccomp=unconfined")->allow_extra_args(false);
+  command.add_flag("--privileged", o.privileged, "all capabilities, no seccomp, no masks: the container can harm the host");
+  command.add_option("--ulimit", o.ulimits, "NAME=soft[:hard]")->allow_extra_args(false);
+  command.add_option("--sysctl", o.sysctls, "KEY=value, of the container's own namespaces")->allow_extra_args(false);
+}
+
+void add_what_it_uses(CLI::App& command, Words& words) {
+  engine::RunOptions& o = words.options;
+  command.add_option("-m,--memory", o.limits.memory, "memory limit: 64m, 1g");
+  command.add_option("--memory-reservation", o.limits.memory_reservation, "what it is pushed back to when memory is short");
+  command.add_option("--memory-swap", o.limits.memory_swap, "memory and swap together; -1: no limit on swap");
+  command.add_option("--cpus", o.limits.cpus, "processors' time it may use: 0.5, 2");
+  command.add_option("-c,--cpu-shares", o.limits.cpu_shares, "share of processor time against others (default 1024)");
+  command.add_option("--cpuset-cpus", o.limits.cpuset_cpus, "processors it may run on: 0-1,3");
+  command.add_option("--cpuset-mems", o.limits.cpuset_mems, "memory nodes it may use");
+  command.add_option("--pids-limit", o.limits.pids_limit, "number of processes and threads");
+  command.add_option("--blkio-weight", o.limits.io_weight, "share of disk time against others: 10-1000");
+}
+
+void finish(Words& words) {
+  engine::RunOptions& o = words.options;
+  if (!words.entrypoint.empty()) {
+    o.entrypoint = {words.entrypoint};
+  }
+  for (const std::string& volume : words.volumes) {
+    o.volumes.push_back(engine::parse_volume(volume));
+  }
+  for (const std::string& option : words.security) {
+    if (option == "no-new-privileges" || option == "no-new-privileges=true" || option == "no-new-privileges:true") {
+      o.no_new_privileges = true;
+    } else if (option == "seccomp=unconfined" || option == "seccomp:unconfined") {
+      o.unconfined = true;
+    } else {
+      throw Error(fmt::format("unknown security option {}", text::quoted(option)),
+                  "no-new-privileges and seccomp=unconfined are known");
+    }
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App& app) {
+  static Words words;
+  CLI::App* command = app.add_subcommand("run", "run a program in a new container");
+  add_what_runs(*command, words);
+  add_what_it_is(*command, words);
+  add_what_it_sees(*command, words);
+  add_what_it_may(*command, words);
+  add_what_it_uses(*command, words);
+  cli::take_command_line(*command, words.options.image, words.options.arguments, "IMAGE", "name or id of an image");
+  cli::on_run(*command, [] {
+    finish(words);
+    ensure_image(words.options.image, words.pull);
+    return engine::run(paths(), words.options);
+  });
+}
+
+}  // namespace jigsaw::commands

@@ -16,6 +16,8 @@ class ModeChange {
   static ModeChange parse(std::string_view text);
   // The permission bits (07777) for a file whose st_mode is `mode`. X counts for directories and executables.
   mode_t apply(mode_t mode) const;
+  // The mode, if it was written as a number: directories made on the way to a destination get it too.
+  std::optional<mode_t> absolute() const { return absolute_; }
 
  private:
   struct Clause {

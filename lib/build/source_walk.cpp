@@ -1,0 +1,170 @@
+#include "build/source_walk.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "build/glob.h"
+
+namespace jigsaw::build {
+namespace {
+
+Error not_found(const CopySource& source, const std::string& shown) {
+  return system_error(ENOENT, fmt::format("\"{}\" not found", shown))
+      .with_hint(source.seen_as ? "it is not in the build context, or .dockerignore leaves it out" : "");
+}
+
+void require(const CopySource& source, const std::string& path, const std::string& shown) {
+  if (!source.tree->find(source.tree->resolve(path))) {
+    throw not_found(source, shown);
+  }
+}
+
+// All paths that match the pattern's components from `at` on, below `path`.
+void expand_from(Tree& tree, const std::string& path, const std::vector<std::string_view>& pattern, size_t at,
+                 std::vector<std::string>& found) {
+  const Tree::DirectoryHandle directory = tree.directory(path);
+  if (directory == nullptr) {
+    return;
+  }
+  for (const std::string& name : tree.list(directory)) {
+    if (!glob_matches(pattern[at], name) || !tree.find(directory, name)) {
+      continue;
+    }
+    const std::string child = path == "/" ? "/" + name : path + "/" + name;
+    if (at + 1 == pattern.size()) {
+      found.push_back(child);
+    } else {
+      expand_from(tree, child, pattern, at + 1, found);
+    }
+  }
+}
+
+struct Patterns {
+  IgnoreMatcher includes;
+  IgnoreMatcher excludes;
+};
+
+// One directory on the way down, with what is needed to show it late.
+struct Level {
+  Visit visit;
+  bool shown = false;
+};
+
+class Walk {
+ public:
+  Walk(const CopySource& source, SourceVisitor& visitor)
+      : tree_(*source.tree), visitor_(visitor), patterns_{IgnoreMatcher(source.includes), IgnoreMatcher(source.excludes)} {}
+
+  void start(const SourceMatch& match) {
+    Visit visit;
+    visit.name = base_name(match.path);
+    visit.parent = match.path == "/" ? nullptr : tree_.directory(parent_path(match.path));
+    const std::optional<Tree::Node> node = tree_.find(match.path);
+    if (!node) {
+      return;
+    }
+    visit.node = *node;
+    if (!S_ISDIR(node->status.st_mode)) {
+      if (!patterns_.excludes.excludes(match.name)) {
+        visitor_.visit(visit);
+      }
+      return;
+    }
+    visit.self = tree_.directory(match.path);
+    directory(std::move(visit), true);
+  }
+
+ private:
+  bool chosen(const std::string& path) const {
+    return (patterns_.includes.empty() || patterns_.includes.excludes(path)) && !patterns_.excludes.excludes(path);
+  }
+
+  void show_parents() {
+    for (Level& level : levels_) {
+      if (!level.shown) {
+        level.shown = true;
+        visitor_.enter_directory(level.visit);
+      }
+    }
+  }
+
+  void directory(Visit visit, bool is_chosen) {
+    if (!is_chosen && patterns_.includes.empty() && !patterns_.excludes.has_exceptions()) {
+      return;
+    }
+    if (visit.self == nullptr) {
+      return;
+    }
+    visit.choice = is_chosen ? Visit::Choice::kChosen : Visit::Choice::kParent;
+    const Tree::DirectoryHandle self = visit.self;
+    const std::string prefix = visit.relative.empty() ? "" : visit.relative + "/";
+    levels_.push_back({std::move(visit)});
+    if (is_chosen) {
+      show_parents();
+    }
+    for (const std::string& name : tree_.list(self)) {
+      const std::optional<Tree::Node> node = tree_.find(self, name);
+      if (!node) {
+        continue;
+      }
+      Visit child{.relative = prefix + name, .name = name, .node = *node, .parent = self};
+      const bool child_chosen = chosen(child.relative);
+      if (S_ISDIR(node->status.st_mode)) {
+        child.self = tree_.subdirectory(self, name);
+        directory(std::move(child), child_chosen);
+      } else if (child_chosen) {
+        show_parents();
+        visitor_.visit(child);
+      }
+    }
+    if (levels_.back().shown) {
+      visitor_.leave_directory(levels_.back().visit);
+    }
+    levels_.pop_back();
+  }
+
+  Tree& tree_;
+  SourceVisitor& visitor_;
+  Patterns patterns_;
+  std::vector<Level> levels_;
+};
+
+}  // namespace
+
+std::vector<SourceMatch> find_sources(const CopySource& source) {
+  for (const std::string& path : source.required) {
+    require(source, path, source.shown);
+  }
+  Tree& tree = *source.tree;
+  const bool wild = source.names == CopySource::Names::kWildcards && has_wildcards(source.path);
+  std::vector<std::string> found;
+  if (!wild) {
+    require(source, source.path, source.shown);
+    found.push_back(source.path);
+  } else {
+    const std::vector<std::string_view> parts = text::split(std::string_view(source.path).substr(1), '/');
+    std::string fixed;
+    size_t at = 0;
+    while (!has_wildcards(parts[at])) {
+      fixed.append("/").append(parts[at++]);
+    }
+    const std::string base = tree.resolve(fixed.empty() ? "/" : fixed);
+    if (!tree.find(base)) {
+      throw not_found(source, fixed.empty() ? "/" : fixed);
+    }
+    expand_from(tree, base, parts, at, found);
+  }
+  std::vector<SourceMatch> matches;
+  for (const std::string& path : found) {
+    matches.push_back({tree.resolve(path), base_name(path)});
+    if (!tree.find(matches.back().path)) {
+      throw not_found(source, path).with_hint("it is a link to something that does not exist");
+    }
+  }
+  return matches;
+}
+
+void walk_source(const CopySource& source, const SourceMatch& match, SourceVisitor& visitor) {
+  Walk(source, visitor).start(match);
+}
+
+}  // namespace jigsaw::build

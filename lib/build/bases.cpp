@@ -1,0 +1,140 @@
+#include "build/bases.h"
+
+#include "base/error.h"
+#include "base/text.h"
+#include "build/fetch.h"
+#include "image/reference.h"
+
+namespace jigsaw::build {
+namespace {
+
+image::Platform to_image_platform(const Platform& platform) {
+  image::Platform result;
+  result.os = platform.os;
+  result.architecture = platform.architecture;
+  result.variant = platform.variant;
+  return result;
+}
+
+StageResult from_image(const Workshop& workshop, const image::Image& image) {
+  StageResult result;
+  result.config = image.config;
+  result.inherited = image.config.history.size();
+  const std::vector<image::LayerDirectory> directories = workshop.store.unpack_image(image, {});
+  for (size_t i = 0; i < directories.size(); ++i) {
+    result.layers.push_back({directories[i], image.manifest.layers[i]});
+  }
+  result.scope = scope_of_image(image.config.config.env);
+  return result;
+}
+
+StageResult load_image(const Workshop& workshop, const std::string& written, const std::optional<Platform>& platform) {
+  const image::Platform wanted = platform ? to_image_platform(*platform) : image::host_platform();
+  const std::optional<std::string> identifier = image::as_identifier(written);
+  const std::string name =
+      identifier ? *identifier : image::with_default_tag(image::parse_reference(written)).text();
+  std::optional<image::Tag> tag = workshop.options.pull && !identifier ? std::nullopt : workshop.store.find(name);
+  if (!tag) {
+    pull_image(workshop.options.paths, name);
+    tag = workshop.store.find(name);
+  }
+  if (!tag) {
+    throw fail("no such image: {}", written);
+  }
+  const image::Image image = workshop.store.read_image(tag->descriptor, written, wanted);
+  StageResult result = from_image(workshop, image);
+  const image::Platform& has = result.config.platform;
+  if (platform && (has.os != wanted.os || has.architecture != wanted.architecture)) {
+    throw fail("the image {} is for {}, not for {}", written, image::platform_text(has), image::platform_text(wanted));
+  }
+  return result;
+}
+
+void load_origin(Workshop& workshop, const Origin& origin, const std::optional<Platform>& platform) {
+  if (workshop.images.contains(origin.name) || workshop.named_contexts.contains(origin.name)) {
+    return;
+  }
+  if (origin.kind == Origin::Kind::kImage) {
+    workshop.images.emplace(origin.name, load_image(workshop, origin.name, platform));
+  } else if (origin.kind == Origin::Kind::kNamedContext) {
+    const std::string& place = workshop.options.named_contexts.at(origin.name);
+    constexpr std::string_view kImagePrefix = "docker-image://";
+    if (place.starts_with(kImagePrefix)) {
+      workshop.images.emplace(origin.name, load_image(workshop, place.substr(kImagePrefix.size()), platform));
+    } else if (is_git_address(place)) {
+      Context context;
+      context.temporary = fetch_git(workshop.store, place, {});
+      context.directory = context.temporary->path();
+      context.shown = place;
+      workshop.named_contexts.emplace(origin.name, std::move(context));
+    } else {
+      workshop.named_contexts.emplace(origin.name, directory_context(place, ""));
+    }
+  }
+}
+
+// The triggers that a stage's base left for those who build on it.
+std::vector<std::string> triggers_of(const Workshop& workshop, const Stage& stage) {
+  if (stage.base.kind == Origin::Kind::kStage) {
+    std::vector<std::string> result;
+    for (const PlannedInstruction& planned : workshop.plan.stages[stage.base.stage].instructions) {
+      if (const Onbuild* onbuild = std::get_if<Onbuild>(&planned.instruction.body)) {
+        result.push_back(onbuild->expression);
+      }
+    }
+    return result;
+  }
+  const StageResult* base = workshop.result_of(stage.base);
+  return base == nullptr ? std::vector<std::string>{} : base->config.config.on_build;
+}
+
+}  // namespace
+
+void load_bases(Workshop& workshop) {
+  for (bool again = true; again;) {
+    again = false;
+    const std::vector<size_t> order = workshop.plan.order;
+    for (const size_t index : order) {
+      const Stage& stage = workshop.plan.stages[index];
+      try {
+        load_origin(workshop, stage.base, stage.platform ? stage.platform : workshop.options.platform);
+      } catch (const Error& error) {
+        throw stage.place.error(error.message(), error.hint()).with_code(error.code());
+      }
+      if (!stage.triggers_added) {
+        add_triggers(workshop.plan, index, triggers_of(workshop, stage));
+        workshop.plan.stages[index].triggers_added = true;
+        again = again || workshop.plan.order != order;
+      }
+      for (const PlannedInstruction& planned : workshop.plan.stages[index].instructions) {
+        for (const Origin& origin : planned.origins) {
+          try {
+            load_origin(workshop, origin, workshop.options.platform);
+          } catch (const Error& error) {
+            throw planned.instruction.place.error(error.message(), error.hint()).with_code(error.code());
+          }
+        }
+      }
+      if (again) {
+        break;
+      }
+    }
+  }
+  workshop.stages.resize(workshop.plan.stages.size());
+}
+
+StageResult base_of(const Workshop& workshop, const Stage& stage) {
+  if (const StageResult* base = workshop.result_of(stage.base)) {
+    return *base;
+  }
+  if (stage.base.kind == Origin::Kind::kNamedContext) {
+    throw stage.place.error(fmt::format("the context {} is a directory, not an image", stage.base.name),
+                            "copy its files with COPY --from=" + stage.base.name);
+  }
+  StageResult result;
+  result.config = empty_config(stage.platform ? *stage.platform : workshop.options.platform.value_or(host_platform()));
+  result.scope = scope_of_image(result.config.config.env);
+  return result;
+}
+
+}  // namespace jigsaw::build

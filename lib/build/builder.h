@@ -1,0 +1,65 @@
+// The builder: from a Dockerfile and a context to an image in the store.
+//
+//     context, Dockerfile ──> recipe ──> plan (stages, order)          language: dockerfile.h … evaluate.h
+//     plan ──> for each stage that is needed, step by step:
+//                  key of the step ──> in the cache?  its layer         cache.h
+//                                 └──> no: make it  ──> layer, blob     copy.h, run.h
+//     last layer list + config ──> manifest ──> tag
+//
+// First all stages go as far as the cache carries them, in this process, without a mount or a child. If then one stage
+// has work to do it goes on here; if several have that do not wait for each other, each gets a process of its own.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "build/events.h"
+#include "build/stages.h"
+#include "engine/paths.h"
+#include "image/digest.h"
+
+namespace jigsaw::build {
+
+struct Secret {
+  std::string file;         // where its bytes are
+  std::string environment;  // or the variable of ours that holds them
+};
+
+struct BuildOptions {
+  engine::Paths paths;
+  std::string context = ".";  // a directory, "-", or an address
+  std::string dockerfile;     // -f; "" is <context>/Dockerfile, "-" standard input
+  std::string target;
+  std::map<std::string, std::string> arguments;       // --build-arg
+  std::map<std::string, std::string> named_contexts;  // --build-context name=place
+  std::map<std::string, std::string> labels;
+  std::map<std::string, Secret> secrets;
+  std::map<std::string, std::string> ssh;  // id -> socket
+  std::vector<std::string> tags;
+  std::optional<Platform> platform;
+  std::string network = "default";  // of RUN: default, none, host
+  std::string output;               // type=local|tar|oci,dest=…
+  std::string iidfile;
+  bool use_cache = true;
+  std::vector<std::string> uncached_stages;  // --no-cache-filter
+  bool pull = false;
+  bool explain_cache = false;
+  bool shell_on_error = false;
+  std::vector<std::string> cache_from, cache_to;  // type=local,src=DIR
+  EventSink* events = nullptr;
+};
+
+struct BuildResult {
+  std::optional<image::Digest> image;  // digest of the config: the image's ID; nothing with --output alone
+  std::optional<image::Digest> manifest;
+  size_t steps = 0;
+  size_t cached = 0;
+};
+
+// Throws an Error with the place in the Dockerfile; the code is that of the RUN that failed, if one did.
+BuildResult build(const BuildOptions& options);
+
+}  // namespace jigsaw::build

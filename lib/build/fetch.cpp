@@ -1,0 +1,189 @@
+#include "build/fetch.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "build/glob.h"
+#include "build/tree.h"
+#include "process/exec.h"
+#include "process/spawn.h"
+
+namespace jigsaw::build {
+namespace {
+
+std::string transfer_program() {
+  const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  for (const auto& candidate : {here / "jigsaw-transfer", here / "../libexec/jigsaw/jigsaw-transfer"}) {
+    if (std::filesystem::exists(candidate)) {
+      return candidate.string();
+    }
+  }
+  throw Error("jigsaw-transfer is not installed",
+              fmt::format("it belongs beside {} or in ../libexec/jigsaw", here.string()));
+}
+
+struct Helper {
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment = process::current_environment();
+  std::string directory;
+  int input = -1;   // nothing: /dev/null
+  int output = 2;   // what it prints is progress
+  int errors = 2;
+};
+
+process::ExitStatus run_helper(const Helper& helper) {
+  const Fd nothing = files::open("/dev/null", O_RDWR);
+  process::Child child = process::spawn(
+      {.why = "a program of its own fetches what comes from elsewhere"}, [&](process::Gate&) -> int {
+        check(::dup2(helper.input < 0 ? nothing.get() : helper.input, 0), "give a helper its standard input");
+        const Fd errors = duplicate(helper.errors < 0 ? nothing.get() : helper.errors);
+        check(::dup2(helper.output < 0 ? nothing.get() : helper.output, 1), "give a helper its standard output");
+        check(::dup2(errors.get(), 2), "give a helper its standard error");
+        if (!helper.directory.empty()) {
+          check(::chdir(helper.directory.c_str()), "enter {}", helper.directory);
+        }
+        process::exec({.arguments = helper.arguments, .environment = helper.environment});
+      });
+  child.release();
+  child.wait_started();
+  return child.wait();
+}
+
+void git(const std::string& directory, const std::vector<std::string>& words) {
+  Helper helper{.directory = directory};
+  helper.arguments = {"git", "-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c",
+                      "advice.detachedHead=false"};
+  helper.arguments.insert(helper.arguments.end(), words.begin(), words.end());
+  helper.environment.emplace_back("GIT_TERMINAL_PROMPT=0");
+  if (const process::ExitStatus status = run_helper(helper); status.exit_code() != 0) {
+    throw fail("git {} failed with {}", words.front(), status.text());
+  }
+}
+
+struct GitAddress {
+  std::string remote, reference, directory;
+};
+
+GitAddress parse_git_address(const std::string& address) {
+  GitAddress result;
+  const size_t hash = address.find('#');
+  result.remote = address.substr(0, hash);
+  if (result.remote.starts_with("github.com/")) {
+    result.remote = "https://" + result.remote;
+  }
+  if (hash != std::string::npos) {
+    const std::string fragment = address.substr(hash + 1);
+    const size_t colon = fragment.find(':');
+    result.reference = fragment.substr(0, colon);
+    result.directory = colon == std::string::npos ? "" : fragment.substr(colon + 1);
+  }
+  if (result.reference.starts_with('-') || result.remote.starts_with('-')) {
+    throw fail("'{}' is no git repository's address", address);
+  }
+  return result;
+}
+
+}  // namespace
+
+bool is_git_address(std::string_view text) {
+  if (text.starts_with("git://") || text.starts_with("git@") || text.starts_with("ssh://") ||
+      text.starts_with("github.com/")) {
+    return true;
+  }
+  const std::string_view path = text.substr(0, text.find('#'));
+  return (text.starts_with("http://") || text.starts_with("https://")) && path.ends_with(".git");
+}
+
+bool is_web_address(std::string_view text) {
+  return (text.starts_with("http://") || text.starts_with("https://")) && !is_git_address(text);
+}
+
+std::unique_ptr<files::TemporaryDirectory> fetch_file(const image::Store& store, const std::string& address,
+                                                      const std::string& checksum) {
+  auto directory = std::make_unique<files::TemporaryDirectory>(store.temporary_directory(), "fetch-");
+  const size_t host = address.find("://") + 3;
+  const std::string path = address.substr(0, address.find_first_of("?#", host));
+  const size_t slash = path.find('/', host);
+  std::string name = slash == std::string::npos ? "/" : base_name(path.substr(slash));
+  name = name == "/" ? "__unnamed__" : name;
+  const std::string file = directory->path() + "/" + name;
+  const process::ExitStatus status =
+      run_helper({.arguments = {transfer_program(), "fetch", "--output", file, address}});
+  if (status.exit_code() != 0) {
+    throw fail("{} can't be fetched", address);
+  }
+  check(::chmod(file.c_str(), 0600), "change the mode of {}", file);
+  if (!checksum.empty()) {
+    const image::Digest wanted = image::Digest::parse(checksum, "--checksum");
+    image::Hasher hasher(wanted.algorithm());
+    hasher.update(files::read(file, size_t{1} << 40));
+    if (const image::Digest got = hasher.finish(); got != wanted) {
+      throw fail("{} has the digest {}, not {}", address, got.text(), wanted.text());
+    }
+  }
+  return directory;
+}
+
+std::unique_ptr<files::TemporaryDirectory> fetch_git(const image::Store& store, const std::string& address,
+                                                     const Copy& copy) {
+  const GitAddress where = parse_git_address(address);
+  auto directory = std::make_unique<files::TemporaryDirectory>(store.temporary_directory(), "git-");
+  const std::string tree = directory->path() + "/tree";
+  files::make_directories(tree, 0755);
+  git(tree, {"init", "-q"});
+  git(tree, {"remote", "add", "origin", where.remote});
+  git(tree, {"fetch", "-q", "--depth", "1", "origin", where.reference.empty() ? "HEAD" : where.reference});
+  git(tree, {"checkout", "-q", "FETCH_HEAD"});
+  if (files::exists(tree + "/.gitmodules")) {
+    git(tree, {"submodule", "update", "-q", "--init", "--recursive", "--depth", "1"});
+  }
+  if (!copy.checksum.empty()) {
+    const std::optional<std::string> head = files::read_if_exists(tree + "/.git/HEAD");
+    if (!head || !text::trim(*head).starts_with(copy.checksum)) {
+      throw fail("{} is at the commit {}, not {}", address, head ? text::trim(*head) : "", copy.checksum);
+    }
+  }
+  if (!copy.keep_git_dir.value_or(false)) {
+    files::remove_tree(tree + "/.git");
+  }
+  Tree files_of_repository({tree});
+  const std::string chosen = files_of_repository.resolve(clean_path(where.directory));
+  auto result = std::make_unique<files::TemporaryDirectory>(store.temporary_directory(), "git-");
+  if (!files::is_directory(tree + chosen)) {
+    throw fail("{} holds no directory {}", where.remote, where.directory);
+  }
+  check(::rmdir(result->path().c_str()), "make room for {}", address);
+  check(::rename((tree + chosen).c_str(), result->path().c_str()), "move the files of {}", address);
+  check(::chmod(result->path().c_str(), 0755), "change the mode of {}", result->path());
+  return result;
+}
+
+std::optional<Fd> decompress(const image::Store& store, int file) {
+  const std::string directory = store.temporary_directory();
+  Fd plain = files::open(directory, O_TMPFILE | O_RDWR, 0600);
+  check(::lseek(file, 0, SEEK_SET), "rewind a file");
+  const process::ExitStatus status = run_helper(
+      {.arguments = {transfer_program(), "decompress"}, .input = file, .output = plain.get(), .errors = -1});
+  if (status.exit_code() != 0) {
+    return std::nullopt;
+  }
+  check(::lseek(plain.get(), 0, SEEK_SET), "rewind a file");
+  return plain;
+}
+
+void pull_image(const engine::Paths& paths, const std::string& reference) {
+  const process::ExitStatus status =
+      run_helper({.arguments = {transfer_program(), "--root", paths.root, "--run-root", paths.run_root, "pull", reference}});
+  if (status.exit_code() != 0) {
+    throw fail("the image {} can't be pulled", reference)
+        .with_hint("the last lines above say why; `jigsaw images` lists those that are here");
+  }
+}
+
+}  // namespace jigsaw::build

@@ -1,0 +1,151 @@
+// RUN as a step of a stage: its key, the container it runs in, and what becomes of its exit code.
+#include <sched.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "build/glob.h"
+#include "build/output_relay.h"
+#include "build/owner.h"
+#include "build/run_mounts.h"
+#include "build/run_spec.h"
+#include "build/stage_runner.h"
+#include "build/stubs.h"
+#include "runtime/container.h"
+#include "unionfs/overlay.h"
+
+namespace jigsaw::build {
+namespace {
+
+void refuse_special(const Run& run) {
+  if (run.security == "insecure") {
+    throw fail("--security=insecure is refused: a RUN never gets more power than a container")
+        .with_hint("do what needs it outside of the build, or run a container with --privileged");
+  }
+  if (!run.devices.empty()) {
+    throw fail("--device is refused: a RUN sees no devices of the host");
+  }
+}
+
+std::string working_directory_of(const StageResult& stage) {
+  const std::string& directory = stage.config.config.working_dir;
+  return directory.empty() ? "/" : directory;
+}
+
+// The last lines of output, as the end of an error message.
+std::string failure_text(const std::vector<std::string>& command, const process::ExitStatus& status,
+                         const std::optional<std::string>& oom, const std::vector<std::string>& lines) {
+  std::string text = fmt::format("the command {} failed with {}", text::quoted(text::join(command, " ")), status.text());
+  if (oom) {
+    text += " (" + *oom + ")";
+  }
+  if (!lines.empty()) {
+    text += "\n  last lines of its output:";
+    for (const std::string& line : lines) {
+      text += "\n    | " + line;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+bool StageRunner::run_step(const Run& run, Mode mode) {
+  refuse_special(run);
+  const image::RunConfig& config = result_.config.config;
+  const Invocation call = invocation(run.command, config.shell.empty() ? kDefaultShell : config.shell);
+  const Step& current = step();
+  RunMounts mounts(*this, run);
+  StepInputs inputs;
+  inputs.add("the layers below", result_.chain());
+  inputs.add("the instruction", "RUN " + text::join(call.words, "\n"));
+  inputs.add("the environment", text::join(current.scope->environment.to_environment(), "\n"));
+  inputs.add("the directory", working_directory_of(result_));
+  inputs.add("the user", config.user);
+  inputs.add("the network", fmt::format("{} {}", static_cast<int>(run.network), workshop_.options.network));
+  if (call.script) {
+    inputs.add("the script", call.script->content);
+  }
+  mounts.add_inputs(inputs);
+  const auto make = [&](const std::string& upper, const std::vector<std::string>& below) {
+    RunPlan plan{.words = call.words,
+                 .environment = current.scope->environment.to_environment(),
+                 .directory = working_directory_of(result_),
+                 .user = config.user,
+                 .network = run.network,
+                 .default_network = workshop_.options.network};
+    for (const KeyValue& proxy : proxy_arguments(workshop_.plan)) {
+      if (!current.scope->environment.contains(proxy.key)) {
+        plan.environment.push_back(proxy.key + "=" + proxy.value);
+      }
+    }
+    execute_run(plan, mounts, call, upper, below);
+  };
+  return layer_step(std::move(inputs), run_history(call.words, *current.scope), mode, Below::kParents, make);
+}
+
+void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation& call, const std::string& upper,
+                              const std::vector<std::string>& below) {
+  const std::string work = upper + "-work";
+  const std::string room = upper + "-room";  // places for what is mounted
+  files::make_directories(work, 0700);
+  files::make_directories(room, 0700);
+  {
+    LayerWriter layer(upper, below);
+    layer.make_directories(layer.tree().resolve(plan.directory), {.mode = 0755, .time = workshop_.epoch});
+  }
+  mounts.prepare(room, call.script, plan.environment);
+  Tree before(below);
+  runtime::Spec spec = run_spec(plan, before, room);
+  mounts.add_to(spec);
+  const Stubs stubs(before, spec);
+  std::vector<std::string> lowers = below;
+  if (lowers.empty()) {
+    files::make_directories(room + "/empty", 0755);
+    lowers.push_back(room + "/empty");
+  }
+  runtime::Surroundings surroundings{.state_root = workshop_.options.paths.run_root + "/builds",
+                                     .id = "build-" + files::random_hex(8)};
+  surroundings.root_mount = [&] {
+    mounts.attach_all();
+    return unionfs::mount_overlay({.lowers = lowers, .upper = upper, .work = work, .is_volatile = true},
+                                  "the layers so far, and a new one on top for what this RUN writes");
+  };
+  files::make_directories(surroundings.state_root, 0700);
+  std::optional<std::string> oom;
+  const Stage& stage = workshop_.plan.stages[stage_];
+  OutputRelay relay(workshop_.options.events, {.stage = workshop_.plan.stages.size() > 1 ? stage.label : "",
+                                               .step = layer_position_ + 1,
+                                               .steps = layer_steps_});
+  process::ExitStatus status;
+  {
+    const OutputRelay::Redirection redirection = relay.redirect();
+    status = runtime::run(spec, surroundings, {}, &oom);
+  }
+  const std::vector<std::string> lines = relay.finish();
+  if (status.exit_code() != 0) {
+    if (workshop_.options.shell_on_error) {
+      open_shell(spec, surroundings, work);
+    }
+    throw Error(failure_text(plan.words, status, oom, lines), "", status.exit_code());
+  }
+  stubs.remove_from(upper, below);
+}
+
+void StageRunner::open_shell(runtime::Spec spec, runtime::Surroundings surroundings, const std::string& work) const {
+  files::remove_tree(work);  // the overlay of the failed command has marked it as used
+  files::make_directories(work, 0700);
+  tell(Event::Kind::kNote, "--on-error shell: the file system as the failed command left it; leave it with exit");
+  spec.process->args = {"/bin/sh"};
+  surroundings.id = "build-" + files::random_hex(8);
+  try {
+    runtime::run(spec, surroundings);
+  } catch (const Error& error) {
+    tell(Event::Kind::kNote, fmt::format("no shell can be opened: {}", error.message()));
+  }
+}
+
+}  // namespace jigsaw::build

@@ -1,0 +1,239 @@
+#include "build/stage_runner.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "build/glob.h"
+#include "build/layers.h"
+#include "build/owner.h"
+
+namespace jigsaw::build {
+
+std::vector<image::LayerDirectory> StageResult::directories() const {
+  std::vector<image::LayerDirectory> result;
+  for (const Layer& layer : layers) {
+    result.push_back(layer.directory);
+  }
+  return result;
+}
+
+std::string StageResult::chain() const {
+  std::string text;
+  for (const Layer& layer : layers) {
+    text += layer.directory.diff_id.hex() + " ";
+  }
+  return text;
+}
+
+std::string Workshop::now() const {
+  if (epoch) {
+    return text::rfc3339(std::chrono::system_clock::time_point(std::chrono::seconds(epoch->tv_sec)));
+  }
+  return text::rfc3339(std::chrono::system_clock::now());
+}
+
+const StageResult* Workshop::result_of(const Origin& origin) const {
+  if (origin.kind == Origin::Kind::kStage) {
+    return stages.at(origin.stage) ? &*stages[origin.stage] : nullptr;
+  }
+  if (origin.kind == Origin::Kind::kImage || origin.kind == Origin::Kind::kNamedContext) {
+    const auto found = images.find(origin.name);
+    return found == images.end() ? nullptr : &found->second;
+  }
+  return nullptr;
+}
+
+Tree Workshop::tree_of(const Origin& origin) const {
+  if (const StageResult* result = result_of(origin)) {
+    return Tree(store.lower_directories(result->directories()));
+  }
+  if (origin.kind == Origin::Kind::kNamedContext) {
+    return named_contexts.at(origin.name).tree();
+  }
+  return origin.kind == Origin::Kind::kContext ? context.tree() : Tree({});
+}
+
+StageRunner::StageRunner(Workshop& workshop, size_t stage, StageResult base)
+    : workshop_(workshop),
+      stage_(stage),
+      result_(std::move(base)),
+      evaluated_(evaluate_stage(workshop.plan, stage, result_.scope)) {
+  result_.config.config.on_build.clear();
+  result_.steps = result_.cached = 0;
+  for (const Step& step : evaluated_.steps) {
+    const Body& body = step.instruction.body;
+    layer_steps_ += std::holds_alternative<Run>(body) || std::holds_alternative<Copy>(body) ||
+                    std::holds_alternative<Workdir>(body);
+  }
+}
+
+bool StageRunner::advance(Mode mode) {
+  while (position_ < evaluated_.steps.size()) {
+    const Instruction& instruction = step().instruction;
+    try {
+      if (!one_step(mode)) {
+        return false;
+      }
+    } catch (Error& error) {
+      if (error.message().find(instruction.place.source->name + ":") == 0) {
+        throw;
+      }
+      throw instruction.place.error(fmt::format("{}: {}", instruction.name(), error.message()), error.hint())
+          .with_code(error.code());
+    }
+    ++position_;
+    announced_ = false;
+  }
+  result_.scope = evaluated_.scope;
+  return true;
+}
+
+bool StageRunner::one_step(Mode mode) {
+  const Body& body = step().instruction.body;
+  if (const Run* run = std::get_if<Run>(&body)) {
+    return run_step(*run, mode);
+  }
+  if (const Copy* copy = std::get_if<Copy>(&body)) {
+    return copy_step(*copy, mode);
+  }
+  if (const Workdir* workdir = std::get_if<Workdir>(&body)) {
+    return workdir_step(*workdir, mode);
+  }
+  apply_to_config(step(), result_.config, memory_);
+  return true;
+}
+
+bool StageRunner::workdir_step(const Workdir& workdir, Mode mode) {
+  const std::string path = working_directory(result_.config.config.working_dir, workdir.path);
+  const auto done = [&] { apply_to_config(step(), result_.config, memory_); };
+  if (clean_path(path) == "/") {
+    done();
+    ++layer_position_;
+    add_empty_history(result_.config, "WORKDIR " + path);
+    return true;
+  }
+  StepInputs inputs;
+  inputs.add("the layers below", result_.chain());
+  inputs.add("the instruction", "WORKDIR " + path);
+  inputs.add("the user", result_.config.config.user);
+  const std::string user = result_.config.config.user;
+  const bool finished =
+      layer_step(std::move(inputs), "WORKDIR " + path, mode, Below::kParents,
+                 [&](const std::string& upper, const std::vector<std::string>& below) {
+                   LayerWriter layer(upper, below);
+                   const Owner owner = user.empty() ? Owner{} : find_owner(layer.tree(), user).value_or(Owner{});
+                   layer.make_directories(layer.tree().resolve(path),
+                                          {.owner = owner, .mode = 0755, .time = workshop_.epoch});
+                 });
+  if (finished) {
+    done();
+  }
+  return finished;
+}
+
+std::string StageRunner::write_result() const {
+  json::Value layers = json::Value::array();
+  for (const Layer& layer : result_.layers) {
+    layers.push_back(layer_to_json(layer));
+  }
+  return json::dump({{"config", image::write_config(result_.config)},
+                     {"layers", layers},
+                     {"steps", result_.steps},
+                     {"cached", result_.cached},
+                     {"notes", workshop_.last.notes()}});
+}
+
+void StageRunner::read_result(const std::string& text) {
+  const json::Document document(text, "result of a stage");
+  const json::View root = document.root();
+  result_.config = image::parse_config(root.at("config").string(), "config of a stage");
+  result_.layers.clear();
+  for (const std::string& layer : root.at("layers").strings()) {
+    result_.layers.push_back(layer_from_json(layer, "layer of a stage"));
+  }
+  result_.steps = root.at("steps").unsigned_integer();
+  result_.cached = root.at("cached").unsigned_integer();
+  workshop_.last.add_notes(root.at("notes").string());
+  result_.scope = evaluated_.scope;
+}
+
+std::vector<std::string> StageRunner::lowers() const { return workshop_.store.lower_directories(result_.directories()); }
+
+Tree StageRunner::tree() const { return Tree(lowers()); }
+
+void StageRunner::tell(Event::Kind kind, std::string text, double seconds, uint64_t bytes) const {
+  if (workshop_.options.events != nullptr) {
+    const Stage& stage = workshop_.plan.stages[stage_];
+    workshop_.options.events->tell({kind, workshop_.plan.stages.size() > 1 ? stage.label : "", layer_position_ + 1,
+                                    layer_steps_, std::move(text), seconds, bytes});
+  }
+}
+
+bool StageRunner::may_use_cache() const {
+  const Stage& stage = workshop_.plan.stages[stage_];
+  const std::vector<std::string>& without = workshop_.options.uncached_stages;
+  return workshop_.options.use_cache && std::find(without.begin(), without.end(), stage.label) == without.end();
+}
+
+std::string StageRunner::place_name() const { return fmt::format("stage {} step {}", stage_, position_); }
+
+bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, Below below, const Make& make) {
+  const std::vector<image::LayerDirectory> all = result_.directories();
+  const std::vector<image::LayerDirectory> parents = below == Below::kParents ? all : std::vector<image::LayerDirectory>{};
+  if (workshop_.epoch) {
+    inputs.add("SOURCE_DATE_EPOCH", std::to_string(workshop_.epoch->tv_sec));
+  }
+  std::optional<CachedStep> step_result = may_use_cache() ? workshop_.cache.find(inputs, parents) : std::nullopt;
+  const bool hit = step_result.has_value();
+  const std::string& text = step().instruction.text;
+  if (!hit && mode == Mode::kCachedOnly) {
+    return false;
+  }
+  if (workshop_.options.explain_cache) {
+    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text);
+    tell(Event::Kind::kExplain, hit               ? "hit: a step with the same inputs made this layer"
+                                : may_use_cache() ? "miss: " + workshop_.last.reason(place_name(), inputs)
+                                                  : "not asked: --no-cache");
+  } else {
+    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text);
+  }
+  workshop_.last.note(place_name(), inputs);
+  if (!hit) {
+    const auto start = std::chrono::steady_clock::now();
+    // Two builds of the same thing: the second waits here and then finds what the first one made.
+    const files::Lock lock = workshop_.store.lock_content(inputs.key());
+    step_result = may_use_cache() ? workshop_.cache.find(inputs, parents) : std::nullopt;
+    if (!step_result) {
+      const std::vector<std::string> lower = below == Below::kParents ? lowers() : std::vector<std::string>{};
+      step_result = CachedStep{make_layer(parents, lower, make), workshop_.now()};
+      workshop_.cache.put(inputs, *step_result, text);
+    }
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+    tell(Event::Kind::kDone, text, spent.count(), step_result->layer.blob.size);
+  }
+  result_.layers.push_back(step_result->layer);
+  result_.config.diff_ids.push_back(step_result->layer.directory.diff_id);
+  add_history(result_.config, std::move(history), step_result->created);
+  ++result_.steps;
+  result_.cached += hit ? 1 : 0;
+  ++layer_position_;
+  return true;
+}
+
+Layer StageRunner::make_layer(const std::vector<image::LayerDirectory>& parents,
+                              const std::vector<std::string>& lower, const Make& make) {
+  const files::TemporaryDirectory work(workshop_.store.temporary_directory(), "build-");
+  const std::string upper = work.path() + "/upper";
+  files::make_directories(upper, 0755);
+  make(upper, lower);
+  return seal_layer(workshop_.store, upper, parents, workshop_.epoch);
+}
+
+}  // namespace jigsaw::build

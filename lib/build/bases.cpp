@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "build/fetch.h"
+#include "image/embedded.h"
 #include "image/reference.h"
 
 namespace jigsaw::build {
@@ -33,7 +34,12 @@ StageResult load_image(const Workshop& workshop, const std::string& written, con
   const std::optional<std::string> identifier = image::as_identifier(written);
   const std::string name =
       identifier ? *identifier : image::with_default_tag(image::parse_reference(written)).text();
-  std::optional<image::Tag> tag = workshop.options.pull && !identifier ? std::nullopt : workshop.store.find(name);
+  const bool fresh = workshop.options.pull && !identifier && name != image::kEmbeddedName;
+  std::optional<image::Tag> tag = fresh ? std::nullopt : workshop.store.find(name);
+  if (!tag && name == image::kEmbeddedName) {
+    image::add_embedded(workshop.store);
+    tag = workshop.store.find(name);
+  }
   if (!tag) {
     pull_image(workshop.options.paths, name);
     tag = workshop.store.find(name);

@@ -127,7 +127,7 @@ BuildResult build(const BuildOptions& options) {
   StageResult& target = *workshop.stages[workshop.plan.target];
   if (output && output->kind != OutputPlan::Kind::kImage) {
     write_output(*output, workshop, target);
-    if (options.tags.empty() && output->kind != OutputPlan::Kind::kOci) {
+    if (options.tags.empty()) {
       return result;
     }
   }

@@ -41,14 +41,13 @@ struct BuildOptions {
   std::vector<std::string> tags;
   std::optional<Platform> platform;
   std::string network = "default";  // of RUN: default, none, host
-  std::string output;               // type=local|tar|oci,dest=…
+  std::string output;               // type=local|tar,dest=…
   std::string iidfile;
   bool use_cache = true;
   std::vector<std::string> uncached_stages;  // --no-cache-filter
   bool pull = false;
   bool explain_cache = false;
   bool shell_on_error = false;
-  std::vector<std::string> cache_from, cache_to;  // type=local,src=DIR
   EventSink* events = nullptr;
 };
 

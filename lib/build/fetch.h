@@ -1,6 +1,6 @@
-// What comes from elsewhere: files over HTTP, git repositories, compressed archives.
+// What comes from elsewhere: files over HTTP, git repositories, images of a registry; and compressed archives.
 //
-// The libraries for that live in jigsaw-transfer, a program of its own beside ours; git is the git program. Both are
+// The network's libraries live in jigsaw-transfer, a program of its own beside ours; git is the git program. Both are
 // children with nothing but the descriptors they need.
 #pragma once
 

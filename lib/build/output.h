@@ -2,7 +2,6 @@
 //
 //     type=local,dest=DIR    the files of the target stage, as a directory
 //     type=tar,dest=FILE     the same as one tar archive; "-" is standard output
-//     type=oci,dest=FILE     the image as an OCI layout in a tar archive
 //     DIR, or -              short for type=local, type=tar
 #pragma once
 
@@ -14,7 +13,7 @@
 namespace jigsaw::build {
 
 struct OutputPlan {
-  enum class Kind { kImage, kLocal, kTar, kOci } kind = Kind::kImage;
+  enum class Kind { kImage, kLocal, kTar } kind = Kind::kImage;
   std::string destination;
 };
 // Nothing for "". Throws.

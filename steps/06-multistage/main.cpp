@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
     commands::add_settings(app);
     commands::add_run(app);
     commands::add_exec(app);
+    commands::add_build(app);
     commands::add_ps(app);
     commands::add_kill(app);
     commands::add_rm(app);

@@ -13,6 +13,7 @@ namespace jigsaw::commands {
 
 void add_exec(CLI::App& app);
 void add_kill(CLI::App& app);
+void add_build(CLI::App& app);
 void add_ps(CLI::App& app);
 void add_rm(CLI::App& app);
 void add_run(CLI::App& app);

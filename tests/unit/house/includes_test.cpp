@@ -25,7 +25,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"network", {"base"}},
     {"runtime", {"base", "process", "namespaces", "rootfs", "cgroups", "security", "network"}},
     {"engine", {"base", "image", "unionfs", "runtime"}},
-    {"build", {"base", "image", "unionfs", "engine", "runtime"}},
+    {"build", {"base", "process", "rootfs", "security", "image", "unionfs", "engine", "runtime"}},
 };
 
 std::string read(const fs::path& path) {

@@ -1,0 +1,22 @@
+#include "build/layers.h"
+
+#include "base/files.h"
+#include "image/layer_create.h"
+
+namespace jigsaw::build {
+
+Layer seal_layer(const image::Store& store, const std::string& upper, const std::vector<image::LayerDirectory>& parents,
+                 const std::optional<timespec>& epoch) {
+  image::CreateOptions options;
+  if (epoch) {
+    options.newest = epoch->tv_sec;
+  }
+  image::BlobWriter blob = store.new_blob();
+  image::create_layer(upper, options, [&](std::string_view bytes) { blob.write(bytes); });
+  const uint64_t size = blob.size();
+  const image::Digest digest = blob.commit();
+  return {store.adopt_layer(upper, digest, parents),
+          {.media_type = std::string(image::media::kLayer), .digest = digest, .size = size}};
+}
+
+}  // namespace jigsaw::build

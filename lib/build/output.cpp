@@ -1,0 +1,95 @@
+#include "build/output.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/text.h"
+#include "build/copy.h"
+#include "image/layer_create.h"
+
+namespace jigsaw::build {
+namespace {
+
+const std::vector<std::string> kTypes = {"local", "tar", "image"};
+
+OutputPlan::Kind kind_of(std::string_view type) {
+  if (type == "local") {
+    return OutputPlan::Kind::kLocal;
+  }
+  if (type == "tar") {
+    return OutputPlan::Kind::kTar;
+  }
+  if (type == "image" || type == "docker") {
+    return OutputPlan::Kind::kImage;
+  }
+  throw fail("--output type must be {}, not '{}'{}", text::join(kTypes, ", "), type, text::did_you_mean(type, kTypes))
+      .with_hint(type == "oci" ? "build with -t NAME, then: jigsaw save --format oci-archive NAME" : "");
+}
+
+void copy_files(const StageResult& result, const Workshop& workshop, const std::string& directory) {
+  files::make_directories(directory, 0755);
+  Tree tree(workshop.store.lower_directories(result.directories()));
+  LayerWriter target(directory, {});
+  const CopySource source{.tree = &tree, .path = "/", .shown = "/"};
+  copy_source(target, source, {"/", "/"}, "/", {});
+}
+
+void write_tar(const StageResult& result, const Workshop& workshop, const std::string& destination) {
+  const files::TemporaryDirectory merged(workshop.store.temporary_directory(), "output-");
+  copy_files(result, workshop, merged.path() + "/root");
+  image::CreateOptions options{.form = image::LayerForm::kPlain};
+  if (workshop.epoch) {
+    options.newest = workshop.epoch->tv_sec;
+  }
+  const Fd file = destination == "-" ? duplicate(1) : files::open(destination, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  image::create_layer(merged.path() + "/root", options,
+                      [&](std::string_view bytes) { files::write_all(file.get(), bytes, destination); });
+}
+
+}  // namespace
+
+std::optional<OutputPlan> parse_output(const std::string& text) {
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  if (text.find('=') == std::string::npos) {
+    return OutputPlan{text == "-" ? OutputPlan::Kind::kTar : OutputPlan::Kind::kLocal, text};
+  }
+  OutputPlan plan;
+  bool has_type = false;
+  for (const std::string_view word : text::split(text, ',')) {
+    const size_t equals = word.find('=');
+    const std::string_view key = word.substr(0, equals);
+    const std::string_view value = equals == std::string_view::npos ? "" : word.substr(equals + 1);
+    if (key == "type") {
+      plan.kind = kind_of(value);
+      has_type = true;
+    } else if (key == "dest") {
+      plan.destination = value;
+    } else {
+      throw fail("--output knows type= and dest=, not '{}'", word);
+    }
+  }
+  if (!has_type) {
+    throw fail("--output needs type=local, tar or image");
+  }
+  if (plan.destination.empty() && plan.kind == OutputPlan::Kind::kTar) {
+    plan.destination = "-";
+  }
+  if (plan.destination.empty() && plan.kind == OutputPlan::Kind::kLocal) {
+    throw fail("--output type=local needs dest=DIR");
+  }
+  return plan;
+}
+
+void write_output(const OutputPlan& plan, const Workshop& workshop, const StageResult& result) {
+  if (plan.kind == OutputPlan::Kind::kLocal) {
+    copy_files(result, workshop, plan.destination);
+  } else if (plan.kind == OutputPlan::Kind::kTar) {
+    write_tar(result, workshop, plan.destination);
+  }
+}
+
+}  // namespace jigsaw::build

@@ -1,0 +1,373 @@
+#!/usr/bin/env python3
+"""Builds every case of the corpus and compares what comes out; README.md says how cases are written."""
+import argparse, hashlib, io, json, os, re, shlex, shutil, subprocess, sys, tarfile, tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+EXPECTED = HERE / "expected.json"
+PEER = "buildah"
+UNIQUE = ("/id",)  # paths whose content is new in every build that is not cached
+
+
+# --- cases --------------------------------------------------------------------------------------------------------
+
+class Case:
+    def __init__(self, name):
+        self.name, self.steps, self.fails, self.peer = name, [], None, None
+
+
+def body_text(lines):
+    text = "".join(line + "\n" for line in lines)
+    return re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(0xdc00 + int(m[1], 16)), text.replace("\\r\n", "\r\n")) \
+        .encode("utf-8", "surrogateescape")
+
+
+def read_cases(directory):
+    cases = []
+    for path in sorted(directory.glob("*.txt")):
+        lines = path.read_text().split("\n")[:-1]
+        at = 0
+        while at < len(lines):
+            line = lines[at]
+            at += 1
+            if line.startswith("=== "):
+                cases.append(Case(line[4:].strip()))
+                continue
+            assert line.startswith(">>> "), f"{path}:{at}: {line}"
+            word, _, rest = line[4:].partition(" ")
+            start = at
+            while at < len(lines) and not lines[at].startswith((">>> ", "=== ")):
+                at += 1
+            case, body = cases[-1], body_text(lines[start:at])
+            if word == "fails":
+                case.fails = rest
+            elif word == "peer":
+                case.peer = rest
+            elif word == "Dockerfile":
+                case.steps += [("file", "Dockerfile", body), ("build", None, None)]
+            else:
+                case.steps.append((word, rest, body))
+    names = [case.name for case in cases]
+    assert len(names) == len(set(names)), "two cases have the same name"
+    return cases
+
+
+def write_tar(path, members):
+    mode = {"gz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}.get(path.name.rsplit(".", 1)[-1], "w")
+    with tarfile.open(path, mode) as tar:
+        for member in members:
+            name, _, content = member.partition("=")
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = len(content), 0o644, 1
+            tar.addfile(info, io.BytesIO(content.encode()))
+
+
+def apply_step(context, kind, rest, body):
+    path = context / (rest.split()[0] if kind != "file" or rest.split()[-1].isdigit() else rest)
+    mode = None
+    if kind in ("file", "dir"):
+        words = rest.rsplit(" ", 1)
+        if len(words) == 2 and re.fullmatch("0?[0-7]{3,4}", words[1]):
+            path, mode = context / words[0], int(words[1], 8)
+        else:
+            path = context / rest
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "file":
+        path.write_bytes(body)
+        path.chmod(mode if mode is not None else 0o644)
+    elif kind == "dir":
+        path.mkdir(exist_ok=True)
+        path.chmod(mode if mode is not None else 0o755)
+    elif kind == "link":
+        path.symlink_to(rest.split()[1])
+    elif kind == "tar":
+        write_tar(path, rest.split()[1:])
+
+
+# --- images -------------------------------------------------------------------------------------------------------
+
+def blob(layout, digest):
+    return (layout / "blobs" / digest.replace(":", "/", 1)).read_bytes()
+
+
+def flatten(layers):
+    """Layers (as tar bytes, the lowest first) as a dict of path -> description."""
+    tree, links = {"/": "d 0755 0:0"}, {}
+    for data in layers:
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            for member in tar:
+                path = "/" + os.path.normpath(member.name).lstrip("/.") if member.name not in (".", "./") else "/"
+                if member.name.lstrip("./").startswith("."):
+                    path = "/" + os.path.normpath(member.name).lstrip("/")
+                parent, name = os.path.split(path)
+                if name == ".wh..wh..opq":
+                    for old in [p for p in tree if p.startswith(parent.rstrip("/") + "/") and p != "/"]:
+                        del tree[old]
+                elif name.startswith(".wh."):
+                    gone = os.path.join(parent, name[4:])
+                    for old in [p for p in tree if p == gone or p.startswith(gone + "/")]:
+                        del tree[old]
+                else:
+                    if not member.isdir():
+                        for old in [p for p in tree if p.startswith(path + "/")]:
+                            del tree[old]
+                    tree[path] = describe(tar, member, tree)
+                    if member.islnk():
+                        links.setdefault(tree[path], []).append(path)
+    for path in [p for p in tree if p != "/"]:
+        parent = os.path.dirname(path)
+        while parent not in tree:
+            tree[parent] = "d 0755 0:0"
+            parent = os.path.dirname(parent)
+    return tree
+
+
+def describe(tar, member, tree):
+    owner = f"{member.uid}:{member.gid}"
+    xattrs = sorted((k[13:], v) for k, v in member.pax_headers.items() if k.startswith("SCHILY.xattr."))
+    extra = "".join(f" {k}={v!r}" for k, v in xattrs)
+    mode = f"{member.mode & 0o7777:04o}"
+    if member.isdir():
+        return f"d {mode} {owner}{extra}"
+    if member.issym():
+        return f"l {owner} -> {member.linkname}"
+    if member.islnk():
+        return tree.get("/" + os.path.normpath(member.linkname).lstrip("/"), "missing link")
+    if member.isfifo():
+        return f"p {mode} {owner}"
+    if not member.isfile():
+        return f"{member.type!r} {mode} {owner} {member.devmajor},{member.devminor}"
+    content = tar.extractfile(member).read()
+    shown = repr(content.decode()) if len(content) < 200 and is_plain(content) else hashlib.sha256(content).hexdigest()[:16]
+    return f"f {mode} {owner} {len(content)} {shown}{extra}"
+
+
+def is_plain(content):
+    try:
+        return content.decode().isprintable() or all(c.isprintable() or c in "\n\t\r" for c in content.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def decompress(data):
+    if data[:2] == b"\x1f\x8b":
+        import gzip
+        return gzip.decompress(data)
+    return data
+
+
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def read_image(layout, manifest):
+    config = json.loads(blob(layout, manifest["config"]["digest"]))
+    inner = config.get("config") or {}
+    layers = [decompress(blob(layout, layer["digest"])) for layer in manifest["layers"]]
+    kept = {}
+    for key in ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal",
+                "Healthcheck", "OnBuild", "Shell"):
+        value = inner.get(key)
+        if key == "Env":
+            value = [entry for entry in value or [] if entry != DEFAULT_PATH]
+        if key == "Labels":
+            value = {k: v for k, v in (value or {}).items() if not k.startswith("io.buildah.")}
+        if key == "WorkingDir" and value == "/":
+            value = None
+        if value:
+            kept[key] = value
+    if config.get("author"):
+        kept["author"] = config["author"]
+    return {"tree": flatten(layers), "config": kept}
+
+
+def manifest_of(layout, name=None):
+    index = json.loads((layout / "index.json").read_text())
+    found = [d for d in index["manifests"]
+             if name is None or name in json.dumps(d.get("annotations", {}))]
+    assert found, f"no image {name} in {layout}"
+    manifest = json.loads(blob(layout, found[-1]["digest"]))
+    while "manifests" in manifest:
+        manifest = json.loads(blob(layout, manifest["manifests"][0]["digest"]))
+    return manifest
+
+
+# --- builders -----------------------------------------------------------------------------------------------------
+
+class Jigsaw:
+    def __init__(self, program, work):
+        self.root, self.layout = work / "store", work / "out"
+        self.command = [program, "--root", str(self.root), "--run-root", str(work / "run")]
+
+    def build(self, context, name, arguments):
+        shutil.rmtree(self.layout, ignore_errors=True)
+        archive = self.layout.with_suffix(".tar")
+        done = run(self.command + ["build", "-t", name, "--output", f"type=oci,dest={archive}"] + arguments + [str(context)],
+                   context)
+        if done.returncode == 0:
+            with tarfile.open(archive) as tar:
+                tar.extractall(self.layout)
+            return done, read_image(self.layout, manifest_of(self.layout))
+        return done, None
+
+    def build_base(self, context):
+        done = run(self.command + ["build", "-t", "base", str(context)], context)
+        assert done.returncode == 0, done.stderr
+
+    def close(self):
+        pass
+
+
+class Buildah:
+    def __init__(self, work):
+        self.layout = work / "out"
+        self.command = ["buildah", "--root", str(work / "store"), "--runroot", str(work / "run"), "--storage-driver", "vfs"]
+
+    def build(self, context, name, arguments):
+        if not any(a in ("-f", "--file") for a in arguments):
+            arguments = ["-f", str(context / "Dockerfile")] + arguments
+        else:
+            arguments = [str(context / a) if i and arguments[i - 1] == "-f" else a for i, a in enumerate(arguments)]
+        done = run(self.command + ["bud", "--layers", "--isolation", "chroot", "--pull=false", "-q", "-t", name]
+                   + arguments + [str(context)], context)
+        if done.returncode != 0:
+            return done, None
+        shutil.rmtree(self.layout, ignore_errors=True)
+        pushed = run(self.command + ["push", "-q", "--disable-compression", name, f"oci:{self.layout}:x"], context)
+        assert pushed.returncode == 0, pushed.stderr
+        return done, read_image(self.layout, manifest_of(self.layout))
+
+    def build_base(self, context):
+        done, _ = self.build(context, "base", [])
+        assert done.returncode == 0, done.stderr
+
+    def close(self):
+        run(self.command + ["rm", "-a"], None)
+        run(self.command + ["rmi", "-a", "-f"], None)
+
+
+def run(command, directory):
+    environment = {"PATH": os.environ["PATH"], "HOME": "/root", "TMPDIR": str(Path(tempfile.gettempdir()))}
+    try:
+        return subprocess.run(command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, errors="replace", timeout=120)
+    except subprocess.TimeoutExpired as late:
+        return subprocess.CompletedProcess(command, 124, "", f"no end after {late.timeout} s")
+
+
+def make_base(work):
+    context = work / "base"
+    context.mkdir()
+    busybox = Path(shutil.which("busybox"))
+    with tarfile.open(context / "base.tar", "w") as tar:
+        def add(name, kind, mode, content=b"", link=""):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.size, info.linkname, info.mtime = kind, mode, len(content), link, 1
+            tar.addfile(info, io.BytesIO(content))
+        for name, mode in (("bin", 0o755), ("etc", 0o755), ("tmp", 0o1777), ("home", 0o755), ("proc", 0o755),
+                           ("dev", 0o755), ("sys", 0o755), ("run", 0o755), ("usr", 0o755)):
+            add(name, tarfile.DIRTYPE, mode)
+        add("bin/busybox", tarfile.REGTYPE, 0o755, busybox.read_bytes())
+        for applet in ("sh cat echo ls mkdir rm ln cp mv touch chmod chown id env printf stat wc find sleep tr sort grep "
+                       "sed head mkfifo true false pwd seq").split():
+            add("bin/" + applet, tarfile.SYMTYPE, 0o777, link="busybox")
+        add("etc/passwd", tarfile.REGTYPE, 0o644, b"root:x:0:0::/:/bin/sh\nalice:x:1000:1001::/home/alice:/bin/sh\n")
+        add("etc/group", tarfile.REGTYPE, 0o644, b"root:x:0:\nalice:x:1001:\nstaff:x:50:\n")
+    (context / "Dockerfile").write_text("FROM scratch\nADD base.tar /\nCMD [\"/bin/sh\"]\n")
+    return context
+
+
+# --- comparison ---------------------------------------------------------------------------------------------------
+
+def plain(image):
+    """Without what differs for reasons of the builder: the base's own files, mount points, unique content."""
+    tree = {p: v for p, v in image["tree"].items()
+            if p != "/" and not re.match(r"/(proc|sys|dev|run|bin|usr)(/|$)|/etc/(passwd|group|hosts|resolv.conf|hostname)$|/etc$|/tmp$|/home$", p)}
+    for path in UNIQUE:
+        if path in tree:
+            tree[path] = "unique"
+    return {"tree": dict(sorted(tree.items())), "config": image["config"]}
+
+
+def differences(got, wanted):
+    lines = []
+    for part in ("tree", "config"):
+        for key in sorted(set(got[part]) | set(wanted[part])):
+            mine, theirs = got[part].get(key), wanted[part].get(key)
+            if mine != theirs:
+                lines.append(f"    {part} {key}\n      got    {mine}\n      wanted {theirs}")
+    return lines
+
+
+def run_case(builder, case, work):
+    """(problems, image or None, message)"""
+    context = work / "context"
+    shutil.rmtree(context, ignore_errors=True)
+    context.mkdir()
+    arguments, last, image, message = [], None, None, ""
+    for kind, rest, body in case.steps:
+        if kind == "args":
+            arguments = shlex.split(rest)
+        elif kind in ("build", "same", "new"):
+            done, image = builder.build(context, "case-" + case.name, arguments)
+            message = done.stderr + done.stdout
+            if (image is None) != (case.fails is not None):
+                return [f"    exit code {done.returncode}: {message.strip()[-1500:]}"], None, message
+            if case.fails is not None:
+                if not re.search(case.fails, message, re.IGNORECASE):
+                    return [f"    the message does not name the cause ({case.fails}): {message.strip()[-800:]}"], None, message
+                continue
+            unique = image["tree"].get("/id")
+            if kind == "same" and unique != last:
+                return ["    the cache should have held, but the step ran again"], image, message
+            if kind == "new" and unique == last:
+                return ["    the step should have run again, but came from the cache"], image, message
+            last = unique
+        else:
+            apply_step(context, kind, rest, body)
+    return [], image, message
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jigsaw", help="path of the program")
+    parser.add_argument("--peer", action="store_true", help="build with buildah instead")
+    parser.add_argument("--record", action="store_true", help="write the outcomes to expected.json")
+    parser.add_argument("--only", default="", help="part of the names of the cases to run")
+    options = parser.parse_args()
+    cases = [case for case in read_cases(HERE / "cases") if re.search(options.only, case.name)]
+    expected = json.loads(EXPECTED.read_text()) if EXPECTED.exists() else {}
+    failed, skipped = [], 0
+    os.umask(0o022)
+    with tempfile.TemporaryDirectory(prefix="jigsaw-corpus-") as directory:
+        work = Path(directory)
+        builder = Buildah(work) if options.peer else Jigsaw(os.path.abspath(options.jigsaw), work)
+        try:
+            builder.build_base(make_base(work))
+            for case in cases:
+                if options.peer and case.peer:
+                    skipped += 1
+                    continue
+                problems, image, _ = run_case(builder, case, work)
+                if not problems and image is not None:
+                    outcome = plain(image)
+                    if options.record:
+                        if options.peer or case.name not in expected or expected[case.name]["from"] == "reviewed":
+                            expected[case.name] = {"from": "buildah 1.28.2" if options.peer else "reviewed", **outcome}
+                    elif case.name not in expected:
+                        problems = ["    no expected outcome is recorded"]
+                    else:
+                        problems = differences(outcome, expected[case.name])
+                if problems:
+                    failed.append(case.name)
+                    print(f"FAIL {case.name}", *problems, sep="\n", flush=True)
+        finally:
+            builder.close()
+    if options.record:
+        EXPECTED.write_text(json.dumps(expected, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    print(f"{len(cases) - skipped - len(failed)} of {len(cases) - skipped} cases hold"
+          + (f", {skipped} not compared with {PEER}" if skipped else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

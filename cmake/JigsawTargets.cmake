@@ -43,9 +43,11 @@ endfunction()
 #
 # An executable. STATIC ones are linked without a dynamic loader when JIGSAW_STATIC is on. It is installed in bin, or with
 # LIBEXEC in libexec/jigsaw: then it is executed by another program of ours, never typed by a user.
+add_custom_target(programs)
 function(jigsaw_program name)
   cmake_parse_arguments(ARG "STATIC;LIBEXEC" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
+  add_dependencies(programs ${name})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} jigsaw_flags)
   if(ARG_STATIC AND JIGSAW_STATIC)
     target_link_options(${name} PRIVATE -static)

@@ -24,7 +24,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"security", {"base"}},
     {"network", {"base"}},
     {"runtime", {"base", "process", "namespaces", "rootfs", "cgroups", "security", "network"}},
-    {"engine", {"base", "image", "unionfs", "runtime"}},
+    {"engine", {"base", "process", "rootfs", "cgroups", "security", "image", "unionfs", "runtime"}},
     {"build", {"base", "process", "rootfs", "security", "image", "unionfs", "engine", "runtime"}},
 };
 

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "image/docker_archive.h"
+#include "image/embedded.h"
 #include "image/layout.h"
 
 namespace jigsaw::image {
@@ -145,6 +146,32 @@ Digest copy_to(Source& source, const Location& to, const RegistryDestination::Op
   }
   throw Error(fmt::format("{} is no place to copy to", text::quoted(to.name)),
               "docker://REF, oci:DIR:TAG, oci-archive:FILE:TAG or docker-archive:FILE:REF");
+}
+
+Image pull_by_name(const Store& store, const std::string& name, const PullOptions& options) {
+  const Reference reference = with_default_tag(parse_reference(name));
+  RegistryOptions registry;
+  registry.credentials = credential_files();
+  RegistrySource source(reference, registry);
+  return pull(store, source, reference.text(), options);
+}
+
+Image find_or_pull(const Store& store, const std::string& name, const PullOptions& options) {
+  const std::string full = as_identifier(name) ? name : with_default_tag(parse_reference(name)).text();
+  if (full == kEmbeddedName && !store.find(full)) {
+    add_embedded(store);
+  }
+  return store.find(full) ? store.image(full) : pull_by_name(store, name, options);
+}
+
+std::vector<std::string> command_of(const RunConfig& config, const std::vector<std::string>& words) {
+  std::vector<std::string> command = config.entrypoint;
+  const auto& rest = words.empty() ? config.cmd : words;
+  command.insert(command.end(), rest.begin(), rest.end());
+  if (command.empty()) {
+    throw Error("the image names no program to run", "write one behind its name");
+  }
+  return command;
 }
 
 }  // namespace jigsaw::image

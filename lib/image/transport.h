@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "image/copy.h"
+#include "image/pull.h"
 #include "image/destination.h"
 #include "image/source.h"
 #include "image/store.h"
@@ -40,5 +41,13 @@ std::vector<NamedSource> open_all(const std::string& path, const Store& store);
 // Copies one image of any source to the place. Plain names are refused: that is pull.
 Digest copy_to(Source& source, const Location& to, const RegistryDestination::Options& registry, const Store& store,
                const CopyOptions& options);
+
+// What `pull NAME` does without any options: the image, or what is new of it, from the registry that the name says, with
+// the credentials of the usual files.
+Image pull_by_name(const Store& store, const std::string& name, const PullOptions& options);
+// The image as it is here (the built-in one is, always); from the registry only if it is not.
+Image find_or_pull(const Store& store, const std::string& name, const PullOptions& options);
+// The image's entrypoint, and behind it `words` or else the image's own ones. Throws if that is nothing.
+std::vector<std::string> command_of(const RunConfig& config, const std::vector<std::string>& words);
 
 }  // namespace jigsaw::image

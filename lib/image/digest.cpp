@@ -1,8 +1,12 @@
 #include "image/digest.h"
 
-#include <openssl/evp.h>
+// The plain functions of libcrypto, marked as old by OpenSSL 3: its new interface loads a configuration file and builds
+// tables of providers first, which takes longer than hashing the manifest that `run` has to check.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <algorithm>
+#include <variant>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -18,13 +22,6 @@ struct Known {
 constexpr Known kKnown[] = {{Algorithm::kSha256, "sha256", 64}, {Algorithm::kSha512, "sha512", 128}};
 
 const Known& known(Algorithm algorithm) { return kKnown[algorithm == Algorithm::kSha256 ? 0 : 1]; }
-
-const EVP_MD* method(Algorithm algorithm) {
-  // Fetching a method takes a lock and a search in OpenSSL 3; these two live as long as the program.
-  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
-  static const EVP_MD* const sha512 = EVP_MD_fetch(nullptr, "SHA2-512", nullptr);
-  return algorithm == Algorithm::kSha256 ? sha256 : sha512;
-}
 
 bool is_hex_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
@@ -60,19 +57,18 @@ std::string_view Digest::algorithm_name() const { return known(algorithm_).name;
 std::string Digest::text() const { return fmt::format("{}:{}", algorithm_name(), hex_); }
 
 struct Hasher::Context {
-  explicit Context(Algorithm chosen) : algorithm(chosen), state(EVP_MD_CTX_new()) { restart(); }
-  ~Context() { EVP_MD_CTX_free(state); }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
+  explicit Context(Algorithm chosen) : algorithm(chosen) { restart(); }
 
   void restart() {
-    if (state == nullptr || EVP_DigestInit_ex2(state, method(algorithm), nullptr) != 1) {
-      throw fail("OpenSSL has no {}", known(algorithm).name);
+    if (algorithm == Algorithm::kSha256) {
+      SHA256_Init(&state.emplace<SHA256_CTX>());
+    } else {
+      SHA512_Init(&state.emplace<SHA512_CTX>());
     }
   }
 
   Algorithm algorithm;
-  EVP_MD_CTX* state;
+  std::variant<SHA256_CTX, SHA512_CTX> state;
 };
 
 Hasher::Hasher(Algorithm algorithm) : context_(std::make_unique<Context>(algorithm)) {}
@@ -81,16 +77,21 @@ Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 
 void Hasher::update(std::string_view bytes) {
-  if (EVP_DigestUpdate(context_->state, bytes.data(), bytes.size()) != 1) {
-    throw fail("hash {} bytes", bytes.size());
+  if (auto* sha256 = std::get_if<SHA256_CTX>(&context_->state)) {
+    SHA256_Update(sha256, bytes.data(), bytes.size());
+  } else {
+    SHA512_Update(&std::get<SHA512_CTX>(context_->state), bytes.data(), bytes.size());
   }
 }
 
 Digest Hasher::finish() {
-  unsigned char result[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (EVP_DigestFinal_ex(context_->state, result, &size) != 1) {
-    throw fail("finish a {} digest", known(context_->algorithm).name);
+  unsigned char result[SHA512_DIGEST_LENGTH];
+  size_t size = SHA256_DIGEST_LENGTH;
+  if (auto* sha256 = std::get_if<SHA256_CTX>(&context_->state)) {
+    SHA256_Final(result, sha256);
+  } else {
+    SHA512_Final(result, &std::get<SHA512_CTX>(context_->state));
+    size = SHA512_DIGEST_LENGTH;
   }
   context_->restart();
   return Digest::from_bytes(context_->algorithm, {result, size});

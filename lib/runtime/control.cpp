@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -7,6 +8,7 @@
 #include "cgroups/cgroup.h"
 #include "runtime/container.h"
 #include "runtime/create.h"
+#include "runtime/scope.h"
 
 namespace jigsaw::runtime {
 namespace {
@@ -74,7 +76,12 @@ void resume(const std::string& state_root, const std::string& id) {
 
 void update(const std::string& state_root, const std::string& id, const cgroups::Limits& limits) {
   cgroups::validate(limits);
-  cgroup_of(load_alive(state_root, id)).apply(limits);
+  const State state = load_alive(state_root, id);
+  if (state.systemd) {
+    const auto keeper = ::geteuid() == 0 ? cgroups::Scope::Keeper::kSystem : cgroups::Scope::Keeper::kUser;
+    update_scope({.keeper = keeper, .unit = state.cgroup.substr(state.cgroup.rfind('/') + 1)}, limits);
+  }
+  cgroup_of(state).apply(limits);
 }
 
 std::vector<pid_t> processes(const std::string& state_root, const std::string& id) {

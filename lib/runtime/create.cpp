@@ -18,6 +18,7 @@
 #include "runtime/hooks.h"
 #include "runtime/id_mapped.h"
 #include "runtime/root.h"
+#include "runtime/scope.h"
 #include "runtime/setup.h"
 #include "runtime/start_socket.h"
 #include "security/rlimits.h"
@@ -176,7 +177,7 @@ std::optional<security::SeccompProgram> load_filter(const StateDirectory& direct
 std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout) {
   if (spec.cgroups_path.empty()) {
     const auto delegated = ::geteuid() == 0 ? std::nullopt : cgroups::delegated_cgroup(layout);
-    return cgroups::clean_path(fmt::format("{}/{}", delegated.value_or("/jigsaw"), surroundings.id));
+    return cgroups::clean_path(fmt::format("{}/jigsaw-{}", delegated.value_or(""), surroundings.id));
   }
   return cgroups::clean_path(spec.cgroups_path.starts_with('/') ? spec.cgroups_path : "/" + spec.cgroups_path);
 }
@@ -206,6 +207,11 @@ cgroups::Limits limits_with_devices(const Spec& spec) {
   return limits;
 }
 
+cgroups::Scope scope_of(const Spec& spec, const Surroundings& surroundings) {
+  const auto keeper = ::geteuid() == 0 ? cgroups::Scope::Keeper::kSystem : cgroups::Scope::Keeper::kUser;
+  return cgroups::parse_scope(spec.cgroups_path, surroundings.id, keeper);
+}
+
 Made make(const Spec& spec, const Surroundings& surroundings, Starting starting) {
   validate(spec);
   check_id(surroundings.id);
@@ -214,7 +220,9 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     throw Error("process.terminal is true, but nobody takes the terminal", "give --console-socket");
   }
   const cgroups::Layout layout = cgroups::read_layout();
-  const std::string path = cgroup_path(spec, surroundings, layout);
+  const bool systemd = surroundings.cgroup_driver == CgroupDriver::kSystemd;
+  const cgroups::Scope scope = systemd ? scope_of(spec, surroundings) : cgroups::Scope();
+  const std::string path = systemd ? scope.path : cgroup_path(spec, surroundings, layout);
 
   StateDirectory directory = StateDirectory::make(surroundings.state_root, surroundings.id);
   directory.lock();
@@ -226,13 +234,15 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
   Undo undo(directory, &cgroup);
   directory.save(state);
-  cgroup = cgroups::Cgroup::create(layout, path);
-  cgroup.apply(limits_with_devices(spec));
+  if (!systemd) {
+    cgroup = cgroups::Cgroup::create(layout, path);
+    cgroup.apply(limits_with_devices(spec));
+  }
 
   Prepared prepared{.spec = spec, .surroundings = surroundings};
   prepared.cloned = clone_flags(spec);
   prepared.joined = open_joined(spec);
-  prepared.cgroup = &cgroup;
+  prepared.cgroup = systemd ? nullptr : &cgroup;
   prepared.filter = compile_filter(spec, surroundings, directory);
   prepared.mount_maps = make_mount_maps(spec);
   prepared.dies_with_parent = starting == Starting::kAtOnce;
@@ -241,7 +251,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     prepared.start_socket = listen_for_start(directory);
   }
 
-  process::Child child = process::spawn({.namespaces = prepared.cloned, .cgroup = cgroup.unified(),
+  process::Child child = process::spawn({.namespaces = prepared.cloned, .cgroup = systemd ? -1 : cgroup.unified(),
                                          .why = "the container's first process, in namespaces of its own"},
                                         [&](process::Gate& gate) -> int {
                                           directory.forget();
@@ -249,6 +259,10 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
                                         });
   state.pid = child.pid();
   state.pid_start = start_time(child.pid());
+  if (systemd) {
+    cgroup = make_scope(scope, child.pid(), limits_with_devices(spec), spec.annotations);
+    state.cgroup = cgroup.path();
+  }
   directory.save(state);
   if (spec.has_new(CLONE_NEWUSER)) {
     namespaces::write_id_maps(child.pid(), spec.id_maps);

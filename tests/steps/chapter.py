@@ -6,12 +6,14 @@
 Code blocks that name a file (```cpp lib/process/spawn.cpp) must stand in it word for word; a line with only an ellipsis
 stands for lines left out. Console blocks are executed, in one bash for the whole chapter, in an empty directory, with
 the programs in PATH; what a command prints must be what follows it. An ellipsis within a line stands for any text, on
-a line of its own for any lines. --fill writes the output into blocks whose output is a single "?".
+a line of its own for any lines. A comment <!-- needs: PROGRAM ... --> names what must be installed, else the chapter is
+skipped. --fill writes the output into blocks whose output is a single "?".
 """
 import argparse
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,6 +181,11 @@ def main():
     arguments = parser.parse_args()
     if os.geteuid() != 0 and not arguments.quotations:
         print("console blocks are executed as root: skipped")
+        sys.exit(77)
+    needs = re.search(r"<!-- needs: (.*?) -->", pathlib.Path(arguments.chapter).read_text())
+    missing = [program for program in (needs.group(1).split() if needs else []) if not shutil.which(program)]
+    if missing and not arguments.quotations:
+        print(f"not installed: {' '.join(missing)}: skipped")
         sys.exit(77)
     signal.signal(signal.SIGALRM, on_alarm)
     sys.exit(check(arguments))

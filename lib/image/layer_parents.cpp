@@ -50,52 +50,67 @@ LayerParents::LayerParents(const std::vector<std::string>& directories, unionfs:
   }
 }
 
-Below LayerParents::find(const std::string& path) const {
-  std::vector<Fd> opened;
-  std::vector<int> current;
+std::vector<Fd> LayerParents::stack(const std::string& path, Below* other) const {
+  std::vector<Fd> current;
   for (const Fd& root : roots_) {
-    current.push_back(root.get());
+    current.push_back(duplicate(root.get()));
   }
   const auto parts = path.empty() ? std::vector<std::string_view>() : text::split(path, '/');
-  Below result;
-  for (size_t i = 0; i < parts.size(); ++i) {
+  for (size_t i = 0; i < parts.size() && !current.empty(); ++i) {
     const std::string name(parts[i]);
     std::vector<Fd> next;
-    for (const int directory : current) {
+    for (const Fd& directory : current) {
       struct stat status {};
-      if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         continue;
       }
       if (!S_ISDIR(status.st_mode)) {
-        if (!next.empty() || i + 1 < parts.size() || unionfs::is_whiteout(status)) {
-          break;
+        if (next.empty() && i + 1 == parts.size() && !unionfs::is_whiteout(status) && other != nullptr) {
+          other->status = status;
+          other->entry = files::open_at(directory.get(), name, O_PATH | O_NOFOLLOW);
+          other->kind = S_ISLNK(status.st_mode) ? Below::Kind::kSymlink : Below::Kind::kOther;
+          other->target = S_ISLNK(status.st_mode) ? read_link(other->entry.get()) : "";
         }
-        result.status = status;
-        result.entry = files::open_at(directory, name, O_PATH | O_NOFOLLOW);
-        result.kind = S_ISLNK(status.st_mode) ? Below::Kind::kSymlink : Below::Kind::kOther;
-        result.target = S_ISLNK(status.st_mode) ? read_link(result.entry.get()) : "";
-        return result;
+        break;
       }
-      next.push_back(files::open_at(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      next.push_back(files::open_at(directory.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
       if (unionfs::is_opaque(next.back().get(), xattrs_)) {
         break;
       }
     }
-    if (next.empty()) {
-      return result;
-    }
-    opened = std::move(next);
-    current.clear();
-    for (const Fd& fd : opened) {
-      current.push_back(fd.get());
+    current = std::move(next);
+  }
+  return current;
+}
+
+Below LayerParents::find(const std::string& path) const {
+  Below result;
+  std::vector<Fd> merged = stack(path, &result);
+  if (!merged.empty()) {
+    result.entry = std::move(merged.front());
+    check(::fstat(result.entry.get(), &result.status), "stat a directory below");
+    result.kind = Below::Kind::kDirectory;
+  }
+  return result;
+}
+
+std::vector<std::string> LayerParents::list(const std::string& path) const {
+  std::map<std::string, bool> names;  // whether the uppermost entry is something, not a whiteout
+  for (const Fd& directory : stack(path, nullptr)) {
+    for (const std::string& name : files::list_fd(directory.get())) {
+      if (!names.contains(name)) {
+        struct stat status {};
+        check(::fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat {}", text::quoted(name));
+        names[name] = !unionfs::is_whiteout(status);
+      }
     }
   }
-  if (current.empty()) {
-    return result;
+  std::vector<std::string> result;
+  for (const auto& [name, there] : names) {
+    if (there) {
+      result.push_back(name);
+    }
   }
-  result.entry = duplicate(current.front());
-  check(::fstat(result.entry.get(), &result.status), "stat a directory below");
-  result.kind = Below::Kind::kDirectory;
   return result;
 }
 

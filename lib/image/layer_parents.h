@@ -31,8 +31,14 @@ class LayerParents {
   bool empty() const { return roots_.empty(); }
   // `path` has no leading slash, no "." or ".." and no link on its way; "" is the root.
   Below find(const std::string& path) const;
+  // Names in the directory `path` of the merged tree, sorted.
+  std::vector<std::string> list(const std::string& path) const;
 
  private:
+  // The directories that are merged at `path`, top first; none if it is no directory. `other` is set if the uppermost
+  // entry is something else.
+  std::vector<Fd> stack(const std::string& path, Below* other) const;
+
   std::vector<Fd> roots_;  // top first
   unionfs::Xattrs xattrs_;
 };

@@ -3,6 +3,7 @@
 
 #include "base/cli.h"
 #include "commands/commands.h"
+#include "commands/image_commands.h"
 #include "commands/rootless.h"
 
 using namespace jigsaw;
@@ -16,6 +17,16 @@ int main(int argc, char** argv) {
     commands::add_ps(app);
     commands::add_kill(app);
     commands::add_rm(app);
+    commands::add_images(app);
+    commands::add_rmi(app);
+    commands::add_tag(app);
+    commands::add_inspect(app);
+    commands::add_history(app);
+    commands::add_diff(app);
+    commands::add_unpack(app);
+    commands::add_import(app);
+    commands::add_export(app);
+    commands::add_system(app);
     commands::add_transfer(app, "pull", "fetch an image from a registry");
     commands::add_transfer(app, "push", "send an image to a registry");
     commands::add_transfer(app, "login", "remember the password for a registry");
@@ -23,8 +34,5 @@ int main(int argc, char** argv) {
     commands::add_transfer(app, "save", "write images to an archive");
     commands::add_transfer(app, "load", "read images from an archive");
     commands::add_transfer(app, "copy", "copy an image from one place to another");
-    commands::add_transfer(app, "unpack", "write an image's root file system to a directory");
-    commands::add_transfer(app, "import", "make an image from a root file system archive");
-    commands::add_transfer(app, "export", "write a container's root file system as an archive");
   });
 }

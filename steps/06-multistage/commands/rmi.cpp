@@ -1,0 +1,91 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/cli.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "commands/image_commands.h"
+#include "engine/containers.h"
+
+namespace jigsaw::commands {
+namespace {
+
+struct Options {
+  std::vector<std::string> images;
+  bool force = false;
+};
+
+std::string id_of(const image::Store& store, const image::Tag& tag) {
+  try {
+    return store.read_image(tag.descriptor, tag.name).id().text();
+  } catch (const Error&) {
+    return tag.descriptor.digest.text();  // a damaged image can be removed too
+  }
+}
+
+void refuse_if_used(const std::string& name, const std::string& id) {
+  for (const engine::Container& container : engine::list(paths())) {
+    if (container.image_id == id) {
+      throw Error(fmt::format("{} is used by the container {}", name, container.name),
+                  fmt::format("remove that first (jigsaw rm {}), or force it with -f", container.name));
+    }
+  }
+}
+
+void remove(const image::Store& store, const std::string& name, bool force) {
+  const image::Tag tag = named_image(store, name);
+  const std::string id = id_of(store, tag);
+  std::vector<std::string> names;
+  for (const image::Tag& each : store.tags()) {
+    if (each.descriptor.digest == tag.descriptor.digest && !each.name.empty()) {
+      names.push_back(each.name);
+    }
+  }
+  std::string full;
+  try {
+    full = full_name(name);
+  } catch (const Error&) {
+    // An id.
+  }
+  const bool by_name = !full.empty() && full == tag.name;
+  if (by_name && names.size() > 1) {
+    store.untag(tag.name);
+    std::fputs(fmt::format("untagged: {}\n", short_name(tag.name)).c_str(), stdout);
+    return;
+  }
+  if (!by_name && names.size() > 1 && !force) {
+    throw Error(fmt::format("{} has {} names", name, names.size()), "remove them by name, or all at once with -f");
+  }
+  if (!force) {
+    refuse_if_used(name, id);
+  }
+  store.remove_image(tag.descriptor.digest);
+  for (const std::string& each : names) {
+    std::fputs(fmt::format("untagged: {}\n", short_name(each)).c_str(), stdout);
+  }
+  std::fputs(fmt::format("deleted: {}\n", id).c_str(), stdout);
+}
+
+int rmi(const Options& options) {
+  const image::Store store = open_store();
+  {
+    const files::Lock lock = store.use();
+    for (const std::string& name : options.images) {
+      remove(store, name, options.force);
+    }
+  }
+  store.collect(image::Store::Wait::kNo);  // if others are at work, what is left goes with a later clean-up
+  return 0;
+}
+
+}  // namespace
+
+void add_rmi(CLI::App& app) {
+  static Options options;
+  CLI::App* command = app.add_subcommand("rmi", "remove images");
+  command->add_option("image", options.images, "names or ids")->required();
+  command->add_flag("-f,--force", options.force, "also with several names, or used by a container");
+  cli::on_run(*command, [] { return rmi(options); });
+}
+
+}  // namespace jigsaw::commands

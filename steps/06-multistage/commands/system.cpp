@@ -1,0 +1,79 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/cli.h"
+#include "base/error.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "commands/image_commands.h"
+#include "engine/containers.h"
+
+namespace jigsaw::commands {
+namespace {
+
+int df() {
+  const image::Store store = open_store();
+  const files::Lock lock = store.use();
+  const image::Store::Usage usage = store.usage();
+  Table table({"TYPE", "COUNT", "SIZE"});
+  table.add({"images", std::to_string(store.tags().size()), text::human_size(usage.blob_bytes)});
+  table.add({"unpacked layers", std::to_string(usage.layers), text::human_size(usage.layer_bytes)});
+  table.add({"containers", std::to_string(engine::list(paths()).size()), ""});
+  table.add({"reclaimable", "", text::human_size(usage.reclaimable)});
+  std::fputs(table.text().c_str(), stdout);
+  return 0;
+}
+
+// Without names nobody can ask for an image; those that containers use are held by roots of the store.
+void remove_unnamed(const image::Store& store, bool all) {
+  const files::Lock lock = store.use();
+  std::vector<std::string> used;
+  for (const engine::Container& container : engine::list(paths())) {
+    used.push_back(container.image_id);
+  }
+  for (const image::Tag& tag : store.tags()) {
+    if (!tag.name.empty() && !all) {
+      continue;
+    }
+    std::string id;
+    try {
+      id = store.read_image(tag.descriptor, tag.name).id().text();
+    } catch (const Error&) {
+      // Damaged: nobody can use it.
+    }
+    if (std::find(used.begin(), used.end(), id) == used.end()) {
+      store.remove_image(tag.descriptor.digest);
+      std::fputs(fmt::format("deleted: {}\n", tag.name.empty() ? tag.descriptor.digest.text() : short_name(tag.name)).c_str(), stdout);
+    }
+  }
+}
+
+int prune(bool all) {
+  for (const engine::Container& container : engine::list(paths())) {
+    if (container.status == engine::Status::kExited) {
+      engine::remove(paths(), container);
+      std::fputs(fmt::format("removed container: {}\n", container.name).c_str(), stdout);
+    }
+  }
+  const image::Store store = open_store();
+  remove_unnamed(store, all);
+  const auto collected = store.collect(image::Store::Wait::kYes);
+  std::fputs(fmt::format("removed {} blobs and {} layers: {}\n", collected->blobs, collected->layers,
+                         text::human_size(collected->bytes)).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+void add_system(CLI::App& app) {
+  static bool all = false;
+  CLI::App* system = app.add_subcommand("system", "look after the disk");
+  system->require_subcommand(1);
+  cli::on_run(*system->add_subcommand("df", "show what images and layers take"), df);
+  CLI::App* command = system->add_subcommand("prune", "remove ended containers, unnamed images and leftovers");
+  command->add_flag("-a,--all", all, "also named images that no container uses");
+  command->add_flag_function("-f,--force", [](int64_t) {}, "accepted for docker's sake: nothing is asked");
+  cli::on_run(*command, [] { return prune(all); });
+}
+
+}  // namespace jigsaw::commands

@@ -1,0 +1,183 @@
+"""Pull and push, with the peers side by side: jigsaw, podman, skopeo with umoci, and a shell pipeline for each layer.
+
+    images.py --bin BUILD/bin [--room DIR] [--full] [--runs N]
+
+The image is made from this machine's own files, in four layers; --full takes about 850 MB of them. One registry on
+loopback (docker-registry). Everything is below --room (default: a new directory in /dev/shm, a tmpfs).
+"""
+import argparse
+import hashlib
+import json
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+SMALL = [["/etc", "/usr/bin"], ["/usr/include"], ["/usr/share/doc"], ["/usr/lib/python3"]]
+FULL = [["/etc", "/usr/bin", "/usr/sbin", "/usr/lib/systemd"], ["/usr/include", "/usr/lib/gcc"],
+        ["/usr/share/doc", "/usr/share/man"], ["/usr/lib/python3", "/usr/lib/python3.11"]]
+PIPELINE = r'''
+set -e; registry=$1; name=$2; out=$3
+curl -s -H "Accept: application/vnd.oci.image.manifest.v1+json" http://$registry/v2/$name/manifests/1 > $out/manifest.json
+for digest in $(jq -r '.layers[].digest' $out/manifest.json); do
+  mkdir -p $out/$digest
+  curl -s http://$registry/v2/$name/blobs/$digest | tee >(openssl dgst -sha256 > $out/$digest.blob) | igzip -dc |
+    tee >(openssl dgst -sha256 > $out/$digest.diff) | tar x -C $out/$digest &
+done
+wait
+'''
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **options)
+
+
+def timed(body, runs, before):
+    walls = []
+    for _ in range(runs):
+        before()
+        began = time.monotonic()
+        body()
+        walls.append(time.monotonic() - began)
+    return statistics.median(walls)
+
+
+def make_layout(room, layers):
+    """An image layout with gzip layers."""
+    layout = room + "/layout"
+    os.makedirs(layout + "/blobs/sha256")
+    descriptors, diff_ids, total = [], [], 0
+
+    def add(data, kind):
+        digest = hashlib.sha256(data).hexdigest()
+        with open(f"{layout}/blobs/sha256/{digest}", "wb") as file:
+            file.write(data)
+        return {"mediaType": "application/vnd.oci.image." + kind, "digest": "sha256:" + digest, "size": len(data)}
+
+    for paths in layers:
+        tar = subprocess.run(["tar", "c", "--sort=name", "-C", "/", *[path[1:] for path in paths if os.path.exists(path)]],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        diff_ids.append("sha256:" + hashlib.sha256(tar).hexdigest())
+        total += len(tar)
+        packed = subprocess.run(["gzip", "-6n"], input=tar, stdout=subprocess.PIPE, check=True).stdout
+        descriptors.append(add(packed, "layer.v1.tar+gzip"))
+    config = add(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}).encode(),
+                 "config.v1+json")
+    manifest = add(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                               "config": config, "layers": descriptors}).encode(), "manifest.v1+json")
+    manifest["annotations"] = {"org.opencontainers.image.ref.name": "1"}
+    with open(layout + "/index.json", "w") as file:
+        json.dump({"schemaVersion": 2, "manifests": [manifest]}, file)
+    with open(layout + "/oci-layout", "w") as file:
+        file.write('{"imageLayoutVersion":"1.0.0"}')
+    print(f"image: {total / 1e6:.0f} MB in {len(layers)} layers, {sum(each['size'] for each in descriptors) / 1e6:.0f} MB compressed")
+
+
+def start_registry(room):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with open(room + "/registry.yml", "w") as file:
+        file.write(f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {room}/registry}}, "
+                   f"delete: {{enabled: true}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n")
+    process = subprocess.Popen(["docker-registry", "serve", room + "/registry.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process, f"127.0.0.1:{port}"
+        time.sleep(0.05)
+    raise SystemExit("docker-registry does not start")
+
+
+def registry_bytes(room, repository, registry):
+    text = subprocess.run(["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{registry}/{repository}"],
+                          capture_output=True, check=True).stdout
+    return sum(layer["size"] for layer in json.loads(text)["layers"])
+
+
+def bench(options, room):
+    make_layout(room, FULL if options.full else SMALL)
+    process, registry = start_registry(room)
+    jigsaw = [options.bin + "/jigsaw-transfer", "--root", room + "/jigsaw"]
+    podman = ["podman", "--root", room + "/podman/root", "--runroot", room + "/podman/run", "--tmpdir", room + "/podman/tmp", "--storage-driver", "overlay"]
+    name = registry + "/bench/image:1"
+    try:
+        run("skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", f"oci:{room}/layout:1", "docker://" + name)
+
+        def wipe(*names):
+            def body():
+                for each in names:
+                    shutil.rmtree(f"{room}/{each}", ignore_errors=True)
+            return body
+
+        def pipeline():
+            os.makedirs(room + "/pipeline")
+            run("bash", "-c", PIPELINE, "sh", registry, "bench/image", room + "/pipeline")
+
+        def skopeo_umoci():
+            run("skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", "docker://" + name, f"oci:{room}/umoci-layout:1")
+            run("umoci", "raw", "unpack", "--image", f"{room}/umoci-layout:1", room + "/umoci-root", stderr=subprocess.DEVNULL)
+
+        pulls = {
+            "jigsaw": (lambda: run(*jigsaw, "pull", "-q", name), wipe("jigsaw")),
+            "pipeline": (pipeline, wipe("pipeline")),
+            "podman": (lambda: run(*podman, "pull", "-q", "--tls-verify=false", name), lambda: (subprocess.run(["umount", "-q", room + "/podman/root/overlay"]), wipe("podman")())),
+            "skopeo+umoci": (skopeo_umoci, wipe("umoci-layout", "umoci-root")),
+        }
+        times = {}
+        for peer, (body, before) in pulls.items():
+            times[peer] = timed(body, options.runs, before)
+            print(f"pull  {peer:14} {times[peer]:6.2f} s" + (f"   jigsaw takes {times['jigsaw'] / times[peer]:.2f} of it" if peer != "jigsaw" else
+                  f"   peak memory {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10} MiB"), flush=True)
+        again = timed(lambda: run(*jigsaw, "pull", "-q", name), 3, lambda: None)
+        print(f"pull  again, unchanged: {again * 1000:.0f} ms")
+
+        # Push what was built here: plain layers. `save` and `load` make them plain in the store.
+        run(*jigsaw, "save", "-q", "-o", room + "/plain.tar", name)
+        built = [options.bin + "/jigsaw-transfer", "--root", room + "/built"]
+        run(*built, "load", "-q", "-i", room + "/plain.tar")
+        counter = iter(range(1000))
+
+        def push(kind):
+            def body():
+                for notes in [each for each in os.listdir(room + "/built/layers")]:
+                    for note in os.listdir(f"{room}/built/layers/{notes}"):
+                        if note.startswith("packed-"):
+                            os.unlink(f"{room}/built/layers/{notes}/{note}")
+                run(*built, "push", "-q", "--compression", kind, name, f"docker://{registry}/push/jigsaw-{kind}-{next(counter)}:1")
+            return body
+
+        push_times = {kind: timed(push(kind), options.runs, lambda: None) for kind in ("gzip", "zstd")}
+        sizes = {kind: registry_bytes(room, f"push/jigsaw-{kind}-{n}:1", registry) for kind, n in
+                 (("gzip", options.runs - 1), ("zstd", 2 * options.runs - 1))}
+        podman_push = timed(lambda: run(*podman, "push", "-q", "--tls-verify=false", name, f"docker://{registry}/push/podman-{next(counter)}:1"), 1, lambda: None)
+        podman_size = registry_bytes(room, f"push/podman-{next(counter) - 1}:1", registry)
+        print(f"push  podman         {podman_push:6.2f} s  {podman_size / 1e6:.1f} MB")
+        for kind in push_times:
+            print(f"push  jigsaw {kind:6}  {push_times[kind]:6.2f} s  {sizes[kind] / 1e6:.1f} MB   {push_times[kind] / podman_push:.2f} of podman's time, "
+                  f"{sizes[kind] / podman_size:.2f} of its bytes")
+    finally:
+        process.kill()
+        process.wait()
+        subprocess.run(["umount", "-q", room + "/podman/root/overlay"])
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--bin", required=True)
+    arguments.add_argument("--room", default="/dev/shm")
+    arguments.add_argument("--full", action="store_true")
+    arguments.add_argument("--runs", type=int, default=1)
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="jigsaw-bench-", dir=options.room) as room:
+        bench(options, room)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

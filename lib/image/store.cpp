@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -100,7 +101,8 @@ Digest BlobWriter::commit(const std::optional<Digest>& expected) {
 
 // --- the store itself
 
-Store Store::open(const std::string& root) {
+Store Store::open(const std::string& given) {
+  const std::string root = std::filesystem::absolute(given).lexically_normal().string();
   const std::string marker = root + "/jigsaw.json";
   if (const auto text = files::read_if_exists(marker)) {
     check_schema(*text, marker);

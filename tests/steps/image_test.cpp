@@ -1,0 +1,42 @@
+// 05-image from outside, on the image that is built in. Registries are the business of tests/clients and tests/faults.
+#include <filesystem>
+
+#include "step.h"
+
+namespace jigsaw::test {
+namespace {
+
+class ImageStep : public StepTest {
+ protected:
+  void SetUp() override {
+    if (!is_root()) {
+      GTEST_SKIP() << "the test compares the host's cgroups, which only root can make everywhere";
+    }
+    StepTest::SetUp();
+  }
+};
+
+TEST_F(ImageStep, RunsTheBuiltInImageInIsolation) {
+  const Result result = run_step("05-image", {"--root", room("images"), "run", "jigsaw/base", "sh", "-c", "echo $$; hostname; ls /"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, ::testing::MatchesRegex("1\n[0-9a-f]+\nbin\ndev\netc\nhome\nproc\nroot\nrun\nsbin\nsys\ntmp\nusr\nvar\n"));
+}
+
+TEST_F(ImageStep, TheStoreMayBeGivenByARelativePath) {
+  const Result result = run_step("05-image", {"--root", "images", "run", "jigsaw/base", "cat", "/etc/motd"}, {.directory = room()});
+  EXPECT_EQ(result.out, "Welcome to a jigsaw container.\n") << result.err;
+}
+
+TEST_F(ImageStep, RefusesBadInputWithOneClearLine) {
+  for (const BadInput& input : {
+           BadInput{"", {"--root", room("i"), "run"}, 125, "IMAGE is missing", "--help"},
+           BadInput{"", {"--root", room("i"), "run", "Bad:Name:1", "sh"}, 125, "is no image reference", "a reference looks like"},
+           BadInput{"", {"--root", room("i"), "run", "localhost:1/none", "sh"}, 125, "localhost:1", "whether it is running"},
+           BadInput{"", {"--root", room("i"), "run", "jigsaw/base", "none"}, 127, "not found", "PATH="},
+           BadInput{"", {"--root", room("i"), "run", "jigsaw/base", "/etc/motd"}, 126, "Permission denied", ""}}) {
+    check_bad_input("05-image", input);
+  }
+}
+
+}  // namespace
+}  // namespace jigsaw::test

@@ -100,7 +100,7 @@ std::string example_config(Privilege privilege) {
   }
   linux_part["namespaces"] = namespaces;
   const json::Value value = {
-      {"ociVersion", "1.3.0"},
+      {"ociVersion", "1.2.0"},
       {"process",
        {{"terminal", true},
         {"user", {{"uid", 0}, {"gid", 0}}},

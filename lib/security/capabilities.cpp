@@ -173,9 +173,7 @@ Capabilities limit_bounding_and_keep(const Capabilities& wanted) {
       check(rc, "drop {} from the bounding set", capability_name(number));
     }
   }
-  if ((left.permitted | left.effective) != 0) {
-    sys::prctl(PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS", 1, "the change of user would take all capabilities: keep them for now");
-  }
+  sys::prctl(PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS", 1, "the change of user would take all capabilities: keep them for now");
   return left;
 }
 

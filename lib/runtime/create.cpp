@@ -21,7 +21,6 @@
 #include "runtime/scope.h"
 #include "runtime/setup.h"
 #include "runtime/start_socket.h"
-#include "security/rlimits.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -142,7 +141,6 @@ class Undo {
 }  // namespace
 
 void prepare_process(const Process& process, pid_t pid) {
-  security::set_rlimits(pid, process.rlimits);
   if (process.oom_score_adj) {
     const int number = sys::try_write_file(fmt::format("/proc/{}/oom_score_adj", pid), std::to_string(*process.oom_score_adj),
                                            "how soon this process is killed when the machine runs out of memory");

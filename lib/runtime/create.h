@@ -32,8 +32,8 @@ std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, cons
 // linux.resources with the devices that every container may use.
 cgroups::Limits limits_with_devices(const Spec& spec);
 
-// What only we can set for a process that has given up its rights: rlimits, oom_score_adj. What the kernel refuses for
-// want of CAP_SYS_RESOURCE stays as it is, with a warning.
+// What only we can set for a process that has given up its rights: oom_score_adj. If the kernel refuses to lower it for
+// want of CAP_SYS_RESOURCE it stays as it is, with a warning.
 void prepare_process(const Process& process, pid_t pid);
 
 // The container's compiled filter is kept in its state directory, for the programs that exec() adds.

@@ -17,7 +17,6 @@
 #include "runtime/kernel_settings.h"
 #include "runtime/scheduling.h"
 #include "runtime/setup.h"
-#include "security/rlimits.h"
 
 namespace jigsaw::runtime {
 namespace {

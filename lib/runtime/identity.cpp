@@ -130,6 +130,7 @@ std::string become_user(const Process& process, const Spec& spec, const std::opt
     check(::personality(*spec.personality), "set the personality");
   }
   const bool early = try_chdir(process.cwd);
+  security::set_rlimits(0, process.rlimits);
   const security::Capabilities wanted = process.capabilities.value_or(security::Capabilities{});
   security::Capabilities granted = security::limit_bounding_and_keep(wanted);
   set_groups(process);

@@ -8,7 +8,9 @@
 
 namespace jigsaw::runtime {
 
+// Without a cgroup namespace the directory of the container's cgroup is bound in each place instead.
+enum class CgroupView { kNamespace, kDirectory };
 // `cgroup` is the container's; its places say which trees there are.
-void mount_cgroup_tree(int root, const MountPoint& mount, const cgroups::Cgroup& cgroup);
+void mount_cgroup_tree(int root, const MountPoint& mount, const cgroups::Cgroup& cgroup, CgroupView view);
 
 }  // namespace jigsaw::runtime

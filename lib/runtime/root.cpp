@@ -44,7 +44,8 @@ void mount_one(const Root& root, const Prepared& prepared, size_t index) {
     mount.source = fmt::format("{}/{}", prepared.surroundings.bundle, mount.source);
   }
   if (shows_cgroups(mount)) {
-    return mount_cgroup_tree(root.fd(), mount, *prepared.cgroup);
+    return mount_cgroup_tree(root.fd(), mount, *prepared.cgroup,
+                             prepared.spec.has(CLONE_NEWCGROUP) ? CgroupView::kNamespace : CgroupView::kDirectory);
   }
   try {
     rootfs::attach(root.fd(), mount);

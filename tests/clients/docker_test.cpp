@@ -1,0 +1,45 @@
+#include "root_archive.h"
+
+namespace jigsaw::test {
+namespace {
+
+// dockerd in network and mount namespaces of its own; `script` runs beside it with DOCKER_HOST set.
+Result with_dockerd(const std::string& directory, const std::string& script) {
+  files::replace(directory + "/daemon.json", R"({"runtimes": {"jigsaw": {"path": ")" + bin("jigsaw-oci") + R"("}}})");
+  files::replace(directory + "/run.sh",
+                 "mount --make-rprivate /; ip link set lo up\n"
+                 "D=" + directory + "\n"
+                 "dockerd --config-file $D/daemon.json --data-root $D/data --exec-root $D/exec --pidfile $D/pid -H unix://$D/s "
+                 "--iptables=false --bridge=none >$D/log 2>&1 &\n"
+                 "daemon=$!\nexport DOCKER_HOST=unix://$D/s\n"
+                 "for i in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.3; done\n"
+                 "docker import $D/root.tar busy >/dev/null\n" + script + "\nkill $daemon; wait $daemon\n");
+  return run({"unshare", "-m", "-n", "bash", directory + "/run.sh"}, {.timeout = std::chrono::seconds(200)});
+}
+
+TEST(Docker, RunsExecsPausesUpdatesAndRemoves) {
+  if (!is_root() || !have_program("dockerd") || !have_program("docker") || !have_program("busybox")) {
+    GTEST_SKIP() << "needs root, dockerd, docker and busybox";
+  }
+  const files::TemporaryDirectory directory;
+  make_root_archive(directory.path());
+  const Result result = with_dockerd(directory.path(), R"(
+r="docker run --runtime jigsaw --network none"
+$r --rm busy sh -c 'echo pid $$'
+$r --rm busy nosuch 2>/dev/null; echo missing $?
+$r -d --name d --memory 64m busy sh -c 'echo hello; exec sleep 300' >/dev/null
+docker exec d sh -c 'exit 4'; echo exec $?
+docker pause d; docker unpause d
+docker update --memory 128m --memory-swap 256m d
+docker top d | grep -c sleep
+docker logs d
+docker kill d
+docker rm d
+$r --rm -t busy tty
+$r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only'
+)");
+  EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\nd\nd\nd\n1\nhello\nd\nd\n/dev/pts/0\r\n5\nread-only\n") << result.err;
+}
+
+}  // namespace
+}  // namespace jigsaw::test

@@ -1,0 +1,59 @@
+#include "root_archive.h"
+
+namespace jigsaw::test {
+namespace {
+
+class Podman : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!is_root() || !have_program("podman") || !have_program("busybox")) {
+      GTEST_SKIP() << "needs root, podman and busybox";
+    }
+    make_root_archive(directory_.path());
+    files::replace(directory_.path() + "/containers.conf",
+                   "[containers]\ndefault_ulimits = [\"nofile=1024:20000\", \"nproc=4096:4096\"]\n[engine]\ncgroup_manager = \"cgroupfs\"\n");
+    ASSERT_EQ(podman("import " + directory_.path() + "/root.tar busy").code, 0);
+  }
+  void TearDown() override {
+    podman("rm --all --force --time 0");
+    sh("umount -l " + directory_.path() + "/root/overlay 2>/dev/null; umount -l " + directory_.path() + "/run 2>/dev/null");
+  }
+  Result podman(const std::string& words) const {
+    const std::string d = directory_.path();
+    return sh("exec podman --root " + d + "/root --runroot " + d + "/run --tmpdir " + d + "/tmp --cgroup-manager cgroupfs " +
+                  "--storage-driver overlay --runtime " + bin("jigsaw-oci") + " " + words + " 2>" + d + "/err",
+              {.environment = {{"CONTAINERS_CONF", d + "/containers.conf"}}, .timeout = std::chrono::seconds(60)});
+  }
+
+ private:
+  files::TemporaryDirectory directory_;
+};
+
+TEST_F(Podman, RunsToTheEnd) {
+  EXPECT_EQ(podman("run --rm --network none busy sh -c 'echo $$'").out, "1\n");
+  EXPECT_EQ(podman("run --rm --network none busy sh -c 'exit 7'").code, 7);
+  EXPECT_EQ(podman("run --rm --network none busy nosuch").code, 127);
+  EXPECT_EQ(podman("run --rm --network none busy /etc").code, 126);
+}
+
+TEST_F(Podman, ManagesADetachedContainer) {
+  ASSERT_EQ(podman("run -d --name d --network none busy sh -c 'echo hello; exec sleep 300'").code, 0);
+  EXPECT_EQ(podman("exec d sh -c 'echo in; exit 5'").code, 5);
+  EXPECT_EQ(podman("logs d").out, "hello\n");
+  EXPECT_NE(podman("top d").out.find("sleep"), std::string::npos);
+  EXPECT_EQ(podman("pause d").code, 0);
+  EXPECT_EQ(podman("unpause d").code, 0);
+  EXPECT_EQ(podman("update --memory 64m d").code, 0);
+  EXPECT_EQ(podman("kill d").code, 0);
+  EXPECT_EQ(podman("wait d").out, "137\n");
+  EXPECT_EQ(podman("rm d").code, 0);
+}
+
+TEST_F(Podman, GivesTerminalsUsersLimitsAndReadOnlyRoots) {
+  EXPECT_NE(podman("run --rm -t --network none busy tty").out.find("/dev/pts/0"), std::string::npos);
+  EXPECT_EQ(podman("run --rm --network host --read-only --user 5:6 --tmpfs /run --memory 32m --cpus 0.5 --pids-limit 50 busy "
+                   "sh -c 'id -u; touch /x 2>/dev/null || echo read-only'").out, "5\nread-only\n");
+}
+
+}  // namespace
+}  // namespace jigsaw::test

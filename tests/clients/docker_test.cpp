@@ -27,18 +27,18 @@ TEST(Docker, RunsExecsPausesUpdatesAndRemoves) {
 r="docker run --runtime jigsaw --network none"
 $r --rm busy sh -c 'echo pid $$'
 $r --rm busy nosuch 2>/dev/null; echo missing $?
-$r -d --name d --memory 64m busy sh -c 'echo hello; exec sleep 300' >/dev/null
-docker exec d sh -c 'exit 4'; echo exec $?
-docker pause d; docker unpause d
-docker update --memory 128m --memory-swap 256m d
-docker top d | grep -c sleep
-docker logs d
-docker kill d
-docker rm d
+$r -d --name dd --memory 64m busy sh -c 'echo hello; exec sleep 300' >/dev/null
+docker exec dd sh -c 'exit 4'; echo exec $?
+docker pause dd; docker unpause dd
+docker update --memory 128m --memory-swap 256m dd
+docker top dd | grep -c sleep
+docker logs dd
+docker kill dd
+docker rm dd
 $r --rm -t busy tty
 $r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only'
 )");
-  EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\nd\nd\nd\n1\nhello\nd\nd\n/dev/pts/0\r\n5\nread-only\n") << result.err;
+  EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\ndd\ndd\ndd\n1\nhello\ndd\ndd\n/dev/pts/0\r\n5\nread-only\n") << result.err;
 }
 
 }  // namespace

@@ -9,24 +9,13 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "process/exec.h"
 #include "rootfs/masks.h"
 
 namespace jigsaw::engine {
 namespace {
 
 constexpr const char* kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-// Puts "NAME=value" in the place of an earlier value of NAME, or at the end.
-void set_variable(std::vector<std::string>& environment, const std::string& variable) {
-  const std::string name = variable.substr(0, variable.find('=') + 1);
-  const auto same = std::find_if(environment.begin(), environment.end(),
-                                 [&](const std::string& known) { return known.starts_with(name); });
-  if (same != environment.end()) {
-    *same = variable;
-  } else {
-    environment.push_back(variable);
-  }
-}
 
 std::vector<runtime::Namespace> namespaces_of(const RunOptions& options) {
   std::vector<runtime::Namespace> result;
@@ -160,16 +149,6 @@ std::vector<std::string> command_of(const image::RunConfig& config, const RunOpt
   return command;
 }
 
-void add_environment(std::vector<std::string>& environment, const std::vector<std::string>& words) {
-  for (const std::string& word : words) {
-    if (word.find('=') != std::string::npos) {
-      set_variable(environment, word);
-    } else if (const char* ours = ::getenv(word.c_str()); ours != nullptr) {
-      set_variable(environment, fmt::format("{}={}", word, ours));
-    }
-  }
-}
-
 std::vector<std::string> environment_of(const image::RunConfig& config, const RunOptions& options,
                                         const std::string& hostname, const security::User& user) {
   std::vector<std::string> environment = {kDefaultPath, "HOSTNAME=" + hostname};
@@ -177,9 +156,13 @@ std::vector<std::string> environment_of(const image::RunConfig& config, const Ru
     environment.emplace_back("TERM=xterm");
   }
   for (const std::string& variable : config.env) {
-    set_variable(environment, variable);
+    if (variable.find('=') != std::string::npos) {  // without a value it would ask for ours
+      process::set_variable(environment, variable);
+    }
   }
-  add_environment(environment, options.environment);
+  for (const std::string& variable : options.environment) {
+    process::set_variable(environment, variable);
+  }
   if (std::none_of(environment.begin(), environment.end(),
                    [](const std::string& variable) { return variable.starts_with("HOME="); })) {
     environment.push_back("HOME=" + user.home);

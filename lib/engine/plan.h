@@ -56,9 +56,6 @@ std::vector<std::string> command_of(const image::RunConfig& config, const RunOpt
 std::vector<std::string> environment_of(const image::RunConfig& config, const RunOptions& options,
                                         const std::string& hostname, const security::User& user);
 
-// Puts the user's "NAME=value" words, or NAME with our own value, in the place of earlier values or at the end.
-void add_environment(std::vector<std::string>& environment, const std::vector<std::string>& words);
-
 struct PlanInput {
   const image::RunConfig& config;
   const RunOptions& options;

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "engine/images.h"
 #include "image/store.h"
+#include "process/exec.h"
 #include "runtime/container.h"
 #include "security/user.h"
 #include "unionfs/overlay.h"
@@ -150,7 +151,9 @@ int exec(const Paths& paths, const std::string& name_or_id, const ExecOptions& o
   if (!options.working_directory.empty()) {
     process.cwd = options.working_directory;
   }
-  add_environment(process.env, options.environment);
+  for (const std::string& variable : options.environment) {
+    process::set_variable(process.env, variable);
+  }
   if (!options.interactive) {
     close_input();
   }

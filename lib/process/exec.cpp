@@ -83,6 +83,9 @@ void exec(const Program& program, sys::Why why) {
   }
   const std::string path =
       program.file.empty() ? find_program(program.arguments.front(), program.environment) : program.file;
+  if (program.output >= 0) {
+    check(::dup2(program.output, STDOUT_FILENO), "give the program its standard output");
+  }
   restore_signals();
   sys::execve(path, program.arguments, program.environment, why);
 }

@@ -12,6 +12,7 @@ struct Program {
   std::vector<std::string> arguments;    // [0] is the name, looked for in PATH unless it holds a slash
   std::vector<std::string> environment;  // "NAME=value"
   std::string file;                      // the file to execute, if it is known already; arguments[0] is only its name then
+  int output = -1;                       // what becomes the program's standard output, if not ours
 };
 
 // The file that `name` stands for: itself if it holds a '/', else the first executable one in the PATH of

@@ -2,11 +2,15 @@
 #include "base/text.h"
 #include "commands/commands.h"
 #include "engine/images.h"
+#include "image/reference.h"
 #include "process/exec.h"
 #include "process/signals.h"
 #include "process/spawn.h"
 
 namespace jigsaw::commands {
+namespace {
+constexpr int kStandardError = 2;
+}
 
 void ensure_image(const std::string& image, const std::string& pull) {
   if (pull != "missing" && pull != "always" && pull != "never") {
@@ -17,11 +21,13 @@ void ensure_image(const std::string& image, const std::string& pull) {
   if (pull == "never" || (pull == "missing" && there) || engine::is_built_in(image)) {
     return;
   }
+  image::parse_reference(image);  // nonsense is no reason to ask a registry
   const process::SignalGuard guard;
   process::Child child = process::spawn({.why = "the image is not here: jigsaw-transfer fetches it"}, [&](process::Gate&) -> int {
-    process::exec({.arguments = {"jigsaw", "--root", places.root, "--run-root", places.run_root, "pull", "--progress-to-stderr", image},
+    process::exec({.arguments = {"jigsaw", "--root", places.root, "--run-root", places.run_root, "pull", image},
                    .environment = process::current_environment(),
-                   .file = transfer_program()});
+                   .file = transfer_program(),
+                   .output = kStandardError});  // standard output is the container's
   });
   child.release();
   child.wait_started();

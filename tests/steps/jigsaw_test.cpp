@@ -1,0 +1,179 @@
+// jigsaw from outside: run, exec, ps, kill, rm, build.
+#include <signal.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "step.h"
+
+namespace jigsaw::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+class Jigsaw : public StepTest {
+ protected:
+  void SetUp() override {
+    if (!is_root()) {
+      GTEST_SKIP() << "containers with cgroups of their own need root";
+    }
+    ASSERT_EQ(jigsaw({"run", "--rm", "jigsaw/base", "true"}).code, 0);  // the base image is in the store from here on
+    StepTest::SetUp();
+  }
+  std::vector<std::string> words(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> result = {bin("jigsaw"), "--root", room("root"), "--run-root", room("run")};
+    result.insert(result.end(), arguments.begin(), arguments.end());
+    return result;
+  }
+  Result jigsaw(const std::vector<std::string>& arguments, const RunOptions& options = {}) const {
+    return run(words(arguments), options);
+  }
+  Result in_base(const std::string& script, std::vector<std::string> options = {}) const {
+    options.insert(options.begin(), {"run", "--rm"});
+    options.insert(options.end(), {"jigsaw/base", "sh", "-c", script});
+    return jigsaw(options);
+  }
+  // Runs `script` as container `name` and calls `body` once it has made the file room(name).
+  Result while_running(const std::string& name, const std::string& script, const std::function<void(int pid)>& body) const {
+    std::vector<std::string> arguments = words({"run", "--name", name, "-v", room() + ":/room", "jigsaw/base", "sh", "-c",
+                                                "touch /room/" + name + "; " + script});
+    return run(arguments, {.while_running = [&](int pid) {
+      for (int tries = 0; tries < 500 && !files::exists(room(name)); ++tries) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+      ASSERT_TRUE(files::exists(room(name))) << "the container did not start";
+      body(pid);
+    }});
+  }
+};
+
+TEST_F(Jigsaw, AContainerIsIsolated) {
+  const Result result = in_base("echo $$; hostname; ls /", {"--hostname", "box"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "1\nbox\nbin\ndev\netc\nhome\nproc\nroot\nrun\nsbin\nsys\ntmp\nusr\nvar\n");
+}
+
+TEST_F(Jigsaw, ItHoldsDockersCapabilitiesAndAFilter) {
+  EXPECT_THAT(in_base("grep -E 'CapEff|CapInh|Seccomp:' /proc/self/status").out,
+              MatchesRegex("CapInh:\t0000000000000000\nCapEff:\t00000000a80425fb\nSeccomp:\t2\n"));
+  EXPECT_NE(in_base("mount -t tmpfs none /mnt").code, 0);
+  EXPECT_EQ(in_base("cat /proc/kcore | wc -c; echo x > /proc/sysrq-trigger").code, 1);
+}
+
+TEST_F(Jigsaw, ExitCodesPassThrough) {
+  EXPECT_EQ(in_base("exit 7").code, 7);
+  EXPECT_EQ(in_base("kill -9 $$; sleep 1").code, 0) << "PID 1 is deaf to its own SIGKILL";
+  EXPECT_EQ(jigsaw({"run", "--rm", "jigsaw/base", "no-such-program"}).code, 127);
+  EXPECT_EQ(jigsaw({"run", "--rm", "jigsaw/base", "/etc/passwd"}).code, 126);
+}
+
+TEST_F(Jigsaw, BadInputIsOneClearLine) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* message;
+  } cases[] = {
+      {{"rum"}, "unknown command \"rum\", did you mean 'run'?"},
+      {{"run", "--memroy", "1m", "jigsaw/base"}, "unknown flag \"--memroy\", did you mean '--memory'?"},
+      {{"run"}, "IMAGE is missing"},
+      {{"run", "Not//A//Reference", "true"}, "Not//A//Reference"},
+      {{"run", "--pull", "never", "nowhere/to/be/found", "true"}, "no such image"},
+      {{"run", "--memory", "lots", "jigsaw/base", "true"}, "--memory must be a size"},
+      {{"run", "--cpus", "-1", "jigsaw/base", "true"}, "--cpus"},
+      {{"run", "--pids-limit", "many", "jigsaw/base", "true"}, "--pids-limit"},
+      {{"run", "--network", "mars", "jigsaw/base", "true"}, "unknown network \"mars\""},
+      {{"run", "--cap-add", "FLY", "jigsaw/base", "true"}, "FLY"},
+      {{"run", "-v", "/no/such/source:/x", "jigsaw/base", "true"}, "does not exist"},
+      {{"run", "-u", "nobody-knows-him", "jigsaw/base", "true"}, "nobody-knows-him"},
+      {{"run", "--name", "../x", "jigsaw/base", "true"}, "can't be the name of a container"},
+      {{"exec", "nobody", "true"}, "no such container"},
+      {{"rm", "nobody"}, "no such container"},
+  };
+  for (const auto& each : cases) {
+    const Result result = jigsaw(each.arguments);
+    EXPECT_EQ(result.code, 125) << each.message << result.err;
+    EXPECT_THAT(result.err, testing::StartsWith("jigsaw: error: "));
+    EXPECT_THAT(result.err, HasSubstr(each.message));
+    EXPECT_EQ(result.out, "");
+  }
+  EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "") << "a container of a refused run stayed";
+}
+
+TEST_F(Jigsaw, OptionsReachTheProgram) {
+  EXPECT_EQ(in_base("echo $A $PWD $(id -u):$(id -g)", {"-e", "A=b", "-w", "/tmp", "-u", "1000:1001"}).out, "b /tmp 1000:1001\n");
+  EXPECT_THAT(in_base("touch /x", {"--read-only"}).err, HasSubstr("Read-only file system"));
+  EXPECT_EQ(in_base("grep /scratch /proc/mounts | cut -d' ' -f3", {"--tmpfs", "/scratch:size=1m"}).out, "tmpfs\n");
+  EXPECT_EQ(in_base("ulimit -n", {"--ulimit", "nofile=77:77"}).out, "77\n");
+  files::replace(room("given"), "from the host\n");
+  EXPECT_EQ(in_base("cat /given; echo x > /given", {"-v", room("given") + ":/given:ro"}).code, 1);
+  EXPECT_EQ(files::read(room("given")), "from the host\n");
+}
+
+TEST_F(Jigsaw, StandardInputIsTheCallersOnlyIfAsked) {
+  EXPECT_EQ(jigsaw({"run", "--rm", "-i", "jigsaw/base", "cat"}, {.input = "hello"}).out, "hello");
+  EXPECT_EQ(jigsaw({"run", "--rm", "jigsaw/base", "cat"}, {.input = "hello"}).out, "");
+}
+
+TEST_F(Jigsaw, MemoryThatIsTooMuchIsSaidSo) {
+  const Result result = in_base("tail /dev/zero", {"--memory", "16m"});
+  EXPECT_EQ(result.code, 137);
+  EXPECT_THAT(result.err, HasSubstr("out of memory (limit 16MiB)"));
+}
+
+TEST_F(Jigsaw, AContainerThatEndedIsListedUntilItIsRemoved) {
+  EXPECT_EQ(jigsaw({"run", "--name", "one", "jigsaw/base", "sh", "-c", "exit 3"}).code, 3);
+  EXPECT_THAT(jigsaw({"ps", "--all"}).out, HasSubstr("exited (3)"));
+  EXPECT_THAT(jigsaw({"run", "--name", "one", "jigsaw/base", "true"}).err, HasSubstr("is taken by another container"));
+  EXPECT_EQ(jigsaw({"rm", "one"}).out, "one\n");
+  EXPECT_EQ(files::list(room("root/containers")).size(), 0U);
+  EXPECT_EQ(files::list(room("run/locks")).size(), 0U);
+}
+
+TEST_F(Jigsaw, ExecEntersARunningContainer) {
+  const Result result = while_running("svc", "trap 'exit 5' TERM; while :; do sleep 0.05; done", [&](int) {
+    EXPECT_THAT(jigsaw({"ps"}).out, HasSubstr("running"));
+    const Result inside = jigsaw({"exec", "-e", "B=c", "svc", "sh", "-c", "echo $B; hostname; grep CapEff /proc/self/status; exit 9"});
+    EXPECT_EQ(inside.code, 9) << inside.err;
+    EXPECT_THAT(inside.out, MatchesRegex("c\n[0-9a-f]{12}\nCapEff:\t00000000a80425fb\n"));
+    EXPECT_EQ(jigsaw({"exec", "svc", "no-such-program"}).code, 127);
+    EXPECT_THAT(jigsaw({"rm", "svc"}).err, HasSubstr("is running"));
+    EXPECT_EQ(jigsaw({"kill", "--signal", "TERM", "svc"}).code, 0);
+  });
+  EXPECT_EQ(result.code, 5) << result.err;
+}
+
+TEST_F(Jigsaw, SignalsReachTheProgram) {
+  const Result result = while_running("svc", "trap 'echo caught; exit 6' INT; while :; do sleep 0.05; done", [](int pid) { ::kill(pid, SIGINT); });
+  EXPECT_EQ(result.code, 6);
+  EXPECT_EQ(result.out, "caught\n");
+}
+
+TEST_F(Jigsaw, ForcedRemovalKills) {
+  const Result result = while_running("svc", "sleep 100", [&](int) { EXPECT_EQ(jigsaw({"rm", "--force", "svc"}).out, "svc\n"); });
+  EXPECT_EQ(result.code, 137);
+  EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "");
+}
+
+TEST_F(Jigsaw, WhatAKilledJigsawLeavesTheNextOneSweeps) {
+  const Result result = while_running("svc", "sleep 100", [](int pid) { ::kill(pid, SIGKILL); });
+  EXPECT_EQ(result.code, 137);
+  EXPECT_THAT(jigsaw({"ps", "--all"}).out, HasSubstr("the jigsaw that ran it was killed"));
+  EXPECT_EQ(in_base("true").code, 0);
+  EXPECT_EQ(files::list(room("run/locks")).size(), 0U);
+  EXPECT_EQ(files::list(room("run/containers")).size(), 0U);
+  EXPECT_EQ(jigsaw({"rm", "svc"}).code, 0);
+}
+
+TEST_F(Jigsaw, TwoStagesBecomeOneImage) {
+  files::make_directories(room("context"));
+  files::replace(room("context/Dockerfile"),
+                 "FROM jigsaw/base AS workshop\nRUN echo made > /made && echo mess > /mess\n"
+                 "FROM jigsaw/base\nCOPY --from=workshop /made /made\nCMD [\"cat\", \"/made\"]\n");
+  const Result built = jigsaw({"build", "-t", "two", room("context")});
+  ASSERT_EQ(built.code, 0) << built.err;
+  const Result shown = jigsaw({"run", "--rm", "two"});
+  EXPECT_EQ(shown.out, "made\n") << shown.err;
+  EXPECT_EQ(jigsaw({"run", "--rm", "two", "cat", "/mess"}).code, 1) << "the first stage is in the image";
+}
+
+}  // namespace
+}  // namespace jigsaw::test

@@ -72,7 +72,10 @@ RunMounts::RunMounts(StageRunner& runner, const Run& run) : runner_(runner), run
 void RunMounts::find_bind(size_t index) {
   const Mount& mount = run_.mounts[index];
   Workshop& workshop = runner_.workshop();
-  const Origin& origin = runner_.step().origins.at(index);
+  Origin origin = runner_.step().origins.at(index);
+  if (origin.kind == Origin::Kind::kNone) {
+    origin.kind = Origin::Kind::kContext;
+  }
   Bind bind{.tree = std::make_shared<Tree>(workshop.tree_of(origin))};
   bind.path = bind.tree->resolve(clean_path(mount.source));
   bind.from_context = workshop.result_of(origin) == nullptr;

@@ -199,6 +199,11 @@ std::vector<LayerDirectory> Store::unpack_image(const Image& image, const ApplyO
 std::vector<std::string> Store::lower_directories(const std::vector<LayerDirectory>& layers) const {
   std::vector<std::string> result;
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    // Two steps that changed nothing have the same, empty layer; overlayfs takes no directory twice, and a lower copy of
+    // a layer can show nothing that the upper one does not show already.
+    if (std::find(result.begin(), result.end(), layer->path) != result.end()) {
+      continue;
+    }
     result.push_back(layer->path);
     if (read_facts(fmt::format("{}/layers/{}/layer.json", root_, layer->key)).opaque_root) {
       break;

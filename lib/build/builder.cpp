@@ -13,6 +13,7 @@
 #include "build/context_sources.h"
 #include "build/glob.h"
 #include "build/output.h"
+#include "build/run_states.h"
 #include "build/schedule.h"
 #include "image/reference.h"
 
@@ -96,6 +97,7 @@ BuildResult build(const BuildOptions& options) {
   const files::Lock in_use = store.use();
   const std::string cache_directory = options.paths.root + "/cache";
   const StepCache cache(store, cache_directory);
+  const RunStates states(options.paths.run_root);
   ContextAndFile input = open_context(store, options);
   LastBuild last(cache_directory + "/last", build_name(options, input.context));
   files::make_directories(cache_directory + "/files", 0700);
@@ -106,7 +108,8 @@ BuildResult build(const BuildOptions& options) {
                     .last = last,
                     .plan = plan_of(options, input.dockerfile),
                     .context = std::move(input.context),
-                    .epoch = epoch_of(arguments_of(options))};
+                    .epoch = epoch_of(arguments_of(options)),
+                    .run_states = &states};
   workshop.context_hashes = FileHashes(hashes + image::digest_of(workshop.context.directory).hex().substr(0, 32));
   workshop.layer_hashes = FileHashes(hashes + "layers");
   load_bases(workshop);

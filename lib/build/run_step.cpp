@@ -107,14 +107,13 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
     files::make_directories(room + "/empty", 0755);
     lowers.push_back(room + "/empty");
   }
-  runtime::Surroundings surroundings{.state_root = workshop_.options.paths.run_root + "/builds",
-                                     .id = "build-" + files::random_hex(8)};
+  runtime::Surroundings surroundings{.state_root = workshop_.run_states->directory(),
+                                     .id = workshop_.run_states->prefix() + "-" + files::random_hex(4)};
   surroundings.root_mount = [&] {
     mounts.attach_all();
     return unionfs::mount_overlay({.lowers = lowers, .upper = upper, .work = work, .is_volatile = true},
                                   "the layers so far, and a new one on top for what this RUN writes");
   };
-  files::make_directories(surroundings.state_root, 0700);
   std::optional<std::string> oom;
   const Stage& stage = workshop_.plan.stages[stage_];
   OutputRelay relay(workshop_.options.events, {.stage = workshop_.plan.stages.size() > 1 ? stage.label : "",
@@ -140,7 +139,7 @@ void StageRunner::open_shell(runtime::Spec spec, runtime::Surroundings surroundi
   files::make_directories(work, 0700);
   tell(Event::Kind::kNote, "--on-error shell: the file system as the failed command left it; leave it with exit");
   spec.process->args = {"/bin/sh"};
-  surroundings.id = "build-" + files::random_hex(8);
+  surroundings.id = workshop_.run_states->prefix() + "-" + files::random_hex(4);
   try {
     runtime::run(spec, surroundings);
   } catch (const Error& error) {

@@ -16,6 +16,7 @@
 #include "build/context.h"
 #include "build/evaluate.h"
 #include "build/image_changes.h"
+#include "build/run_states.h"
 #include "image/store.h"
 
 namespace jigsaw::runtime {
@@ -53,6 +54,7 @@ struct Workshop {
   std::map<std::string, StageResult> images;           // other images that are read, by their reference as written
   std::vector<std::optional<StageResult>> stages;      // those that are finished
   std::optional<timespec> epoch;                       // SOURCE_DATE_EPOCH
+  const RunStates* run_states = nullptr;               // where RUNs keep their containers' states
   FileHashes context_hashes{""};
   FileHashes layer_hashes{""};
 

@@ -1,5 +1,6 @@
 // Builds with the program itself, each in a root of its own.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,7 +9,6 @@
 
 #include "base/files.h"
 #include "support/run.h"
-#include "support/snapshot.h"
 
 namespace {
 
@@ -161,21 +161,32 @@ TEST_F(Builder, StagesThatWaitForNobodyRunSideBySide) {
 }
 
 TEST_F(Builder, LeavesNothingBehindEvenWhenARunDoesOrTheBuilderIsKilled) {
-  const jigsaw::test::HostSnapshot before = jigsaw::test::host_snapshot();
-  write("Dockerfile", "FROM jigsaw/base\nRUN (sleep 600 &) ; echo started\n");
+  const auto sleepers = [] { return jigsaw::test::sh("pgrep -f 'sleep 6007[1]' | wc -l").out; };
+  const auto mounts = [&] { return jigsaw::files::read("/proc/self/mounts").find(room_.path()) != std::string::npos; };
+  write("Dockerfile", "FROM jigsaw/base\nRUN (sleep 60071 &) ; echo started\n");
   ASSERT_EQ(build().code, 0);
-  EXPECT_EQ(jigsaw::test::left_behind(before, jigsaw::test::host_snapshot()), "");
-  write("Dockerfile", "FROM jigsaw/base\nRUN echo 1 > /one\nRUN sleep 600\n");
+  EXPECT_EQ(sleepers(), "0\n");
+  EXPECT_FALSE(mounts());
+  write("Dockerfile", "FROM jigsaw/base\nRUN echo 1 > /one\nRUN sleep 60071\n");
   build({}, {.while_running = [](int pid) {
            ::sleep(3);
            ::kill(pid, SIGKILL);
          }});
   ::usleep(500'000);
-  EXPECT_EQ(jigsaw::test::left_behind(before, jigsaw::test::host_snapshot()), "");
+  EXPECT_EQ(sleepers(), "0\n");
+  EXPECT_FALSE(mounts());
+  std::string id;
+  for (const auto& entry : fs::directory_iterator(room_.path() + "/run/builds")) {
+    id = entry.path().filename().string().starts_with("build-") ? entry.path().filename().string() : id;
+  }
   write("Dockerfile", "FROM jigsaw/base\nRUN echo 1 > /one\nRUN true\n");
   const Result again = build();
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_NE(again.err.find("CACHED"), std::string::npos) << again.err;
+  EXPECT_TRUE(fs::is_empty(room_.path() + "/run/building"));
+  ASSERT_NE(id, "");
+  EXPECT_FALSE(fs::exists(room_.path() + "/run/builds/" + id));
+  EXPECT_EQ(jigsaw::test::sh("find /sys/fs/cgroup -name " + id).out, "");
 }
 
 TEST_F(Builder, TheSameEpochGivesTheSameImage) {

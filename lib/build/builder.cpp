@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "build/bases.h"
+#include "build/checks.h"
 #include "build/context_sources.h"
 #include "build/glob.h"
 #include "build/output.h"
@@ -37,7 +38,8 @@ std::optional<timespec> epoch_of(const std::map<std::string, std::string>& argum
   return timespec{text::parse_i64(found->second, "SOURCE_DATE_EPOCH", 0, 253402300799), 0};
 }
 
-Plan plan_of(const BuildOptions& options, const Source& source) {
+// With "# check=error=true" in the file, what the build checks find ends the build.
+Plan plan_of(const BuildOptions& options, const Source& source, const IgnoreMatcher* ignore) {
   PlanOptions plan{.target = options.target, .arguments = arguments_of(options)};
   for (const auto& [name, place] : options.named_contexts) {
     plan.named_contexts.insert(name);
@@ -45,7 +47,14 @@ Plan plan_of(const BuildOptions& options, const Source& source) {
   if (options.platform) {
     plan.target_platform = *options.platform;
   }
-  return plan_stages(parse_recipe(source), plan);
+  const Recipe recipe = parse_recipe(source);
+  if (recipe.file.directive("check")) {
+    const CheckResult result = check_recipe(recipe, {.plan = plan, .ignore = ignore, .base_image = {}});
+    if (result.fails()) {
+      throw result.error();
+    }
+  }
+  return plan_stages(recipe, plan);
 }
 
 void check_tags(const BuildOptions& options) {
@@ -106,7 +115,7 @@ BuildResult build(const BuildOptions& options) {
                     .store = store,
                     .cache = cache,
                     .last = last,
-                    .plan = plan_of(options, input.dockerfile),
+                    .plan = plan_of(options, input.dockerfile, input.context.ignore.get()),
                     .context = std::move(input.context),
                     .epoch = epoch_of(arguments_of(options)),
                     .run_states = &states};

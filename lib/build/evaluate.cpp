@@ -31,6 +31,7 @@ class StageEvaluator {
       step.unset = std::move(expanded.unset);
       if (std::holds_alternative<Run>(step.instruction.body)) {
         step.scope = snapshot(step.instruction.place);
+        name_context(std::get<Run>(step.instruction.body), step.origins);
       }
       if (const Env* env = std::get_if<Env>(&step.instruction.body)) {
         for (const KeyValue& pair : env->values) {
@@ -47,6 +48,15 @@ class StageEvaluator {
   }
 
  private:
+  // A bind mount without from= is of the build context; its type may be a variable, so it is known only now.
+  static void name_context(const Run& run, std::vector<Origin>& origins) {
+    for (size_t index = 0; index < run.mounts.size(); ++index) {
+      if (run.mounts[index].type == Mount::Type::kBind && origins[index].kind == Origin::Kind::kNone) {
+        origins[index].kind = Origin::Kind::kContext;
+      }
+    }
+  }
+
   void set(const std::string& name, const std::string& value, const Place& place) {
     const std::optional<std::string> before = scope_.environment.get(name);
     size_ += value.size() + (before ? 0 : name.size() + 2);

@@ -25,7 +25,7 @@ inline constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin
 
 struct Step {
   Instruction instruction;      // expanded; of ARG, every item has the value that counts
-  std::vector<Origin> origins;  // as in PlannedInstruction
+  std::vector<Origin> origins;  // as in PlannedInstruction; bind mounts without from= read the context
   bool trigger = false;
   std::shared_ptr<const Scope> scope;  // RUN: the variables it sees; shared between RUNs with nothing set in between
   std::vector<std::string> unset;      // variables it names that have no value and are no declared ARG

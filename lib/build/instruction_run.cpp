@@ -189,7 +189,7 @@ class MountParser {
     }
   }
 
-  void check_secret() const {
+  void check_secret() {
     if (!mount_.from.empty()) {
       throw Error("a secret mount has no from", "secrets come from jigsaw build --secret");
     }
@@ -198,6 +198,10 @@ class MountParser {
     }
     if (!mount_.source.empty() && !mount_.id.empty()) {
       throw Error("a secret mount takes id= or source=, not both");
+    }
+    // The name of the secret: id=, source= or the last name of the target.
+    if (mount_.id.empty()) {
+      mount_.id = !mount_.source.empty() ? mount_.source : mount_.target.substr(mount_.target.find_last_of('/') + 1);
     }
   }
 

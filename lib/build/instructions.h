@@ -72,7 +72,7 @@ struct Mount {
   std::string source;
   std::string target;  // as written; relative ones belong below the working directory
   bool read_only = true;
-  std::string id;  // cache, secret, ssh
+  std::string id;  // cache, secret (source= or the target's name if it is not given), ssh
   Sharing sharing = Sharing::kShared;
   bool required = false;            // secret, ssh
   uint64_t size = 0;                // tmpfs: bytes, 0 for no limit

@@ -99,10 +99,14 @@ int LayerWriter::directory(const std::string& path) {
 }
 
 void LayerWriter::make_directory(const std::string& path, const Attributes& attributes) {
+  const bool hid_something = remove_whiteout(path);
   const int parent = directory(parent_path(path));
   const std::string name = base_name(path);
   check(::mkdirat(parent, name.c_str(), 0700), "make directory {}", path);
   const Fd made = files::open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (hid_something) {
+    unionfs::make_opaque(made.get(), unionfs::usable_xattrs(), path);
+  }
   set_attributes(made.get(), path, attributes);
   tree_.forget(path);
 }
@@ -121,10 +125,22 @@ std::vector<std::string> LayerWriter::make_directories(const std::string& path, 
   return made;
 }
 
+bool LayerWriter::remove_whiteout(const std::string& path) {
+  const int parent = directory(parent_path(path));
+  const std::string name = base_name(path);
+  struct stat status {};
+  if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || !unionfs::is_whiteout(status)) {
+    return false;
+  }
+  check(::unlinkat(parent, name.c_str(), 0), "remove the whiteout of {}", path);
+  return true;
+}
+
 void LayerWriter::make_room(const std::string& path) {
   const Tree::DirectoryHandle parent = tree_.directory(parent_path(path));
   const std::optional<Tree::Node> node = parent == nullptr ? std::nullopt : tree_.find(parent, base_name(path));
   if (!node) {
+    remove_whiteout(path);
     return;
   }
   if (S_ISDIR(node->status.st_mode)) {

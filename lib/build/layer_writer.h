@@ -57,6 +57,8 @@ class LayerWriter {
 
  private:
   void make_room(const std::string& path);
+  // Takes a whiteout out of the way of what is about to be made there; whether there was one.
+  bool remove_whiteout(const std::string& path);
 
   Tree tree_;
   Fd upper_;

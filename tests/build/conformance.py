@@ -96,9 +96,7 @@ def flatten(layers):
     for data in layers:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             for member in tar:
-                path = "/" + os.path.normpath(member.name).lstrip("/.") if member.name not in (".", "./") else "/"
-                if member.name.lstrip("./").startswith("."):
-                    path = "/" + os.path.normpath(member.name).lstrip("/")
+                path = os.path.normpath("/" + member.name)
                 parent, name = os.path.split(path)
                 if name == ".wh..wh..opq":
                     for old in [p for p in tree if p.startswith(parent.rstrip("/") + "/") and p != "/"]:
@@ -183,7 +181,7 @@ def read_image(layout, manifest):
 def manifest_of(layout, name=None):
     index = json.loads((layout / "index.json").read_text())
     found = [d for d in index["manifests"]
-             if name is None or name in json.dumps(d.get("annotations", {}))]
+             if name is None or re.search(rf"\b{re.escape(name)}(:latest)?\"", json.dumps(d.get("annotations", {})))]
     assert found, f"no image {name} in {layout}"
     manifest = json.loads(blob(layout, found[-1]["digest"]))
     while "manifests" in manifest:
@@ -195,19 +193,12 @@ def manifest_of(layout, name=None):
 
 class Jigsaw:
     def __init__(self, program, work):
-        self.root, self.layout = work / "store", work / "out"
+        self.root = work / "store"  # the store is an OCI layout itself
         self.command = [program, "--root", str(self.root), "--run-root", str(work / "run")]
 
     def build(self, context, name, arguments):
-        shutil.rmtree(self.layout, ignore_errors=True)
-        archive = self.layout.with_suffix(".tar")
-        done = run(self.command + ["build", "-t", name, "--output", f"type=oci,dest={archive}"] + arguments + [str(context)],
-                   context)
-        if done.returncode == 0:
-            with tarfile.open(archive) as tar:
-                tar.extractall(self.layout)
-            return done, read_image(self.layout, manifest_of(self.layout))
-        return done, None
+        done = run(self.command + ["build", "-t", name] + arguments + [str(context)], context)
+        return done, read_image(self.root, manifest_of(self.root, name)) if done.returncode == 0 else None
 
     def build_base(self, context):
         done = run(self.command + ["build", "-t", "base", str(context)], context)

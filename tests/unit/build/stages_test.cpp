@@ -138,6 +138,14 @@ TEST(Evaluate, EnvironmentAndArgumentsFollowTheirOrder) {
   EXPECT_EQ(run_history({"/bin/sh", "-c", "2"}, *stage.steps[5].scope), "RUN |2 global=G own=env /bin/sh -c 2 # buildkit");
 }
 
+TEST(Evaluate, BindMountsReadTheContextUnlessTheyNameSomething) {
+  const Plan result = plan("FROM scratch\nARG t=bind\nRUN --mount=type=$t,target=/a --mount=type=cache,target=/b --mount=type=secret,target=/x/key true\n");
+  const EvaluatedStage stage = evaluate(result, 0);
+  EXPECT_EQ(stage.steps[1].origins[0].kind, Origin::Kind::kContext);
+  EXPECT_EQ(stage.steps[1].origins[1].kind, Origin::Kind::kNone);
+  EXPECT_EQ(std::get<build::Run>(stage.steps[1].instruction.body).mounts[2].id, "key");
+}
+
 TEST(Evaluate, AStageGoesOnWhereTheOneBelowEnded) {
   const Plan result = plan("FROM scratch AS a\nARG v=1\nENV e=2\nFROM a\nRUN $v $e\n");
   const EvaluatedStage below = evaluate(result, 0);

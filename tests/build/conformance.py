@@ -325,6 +325,9 @@ def main():
     parser.add_argument("--record", action="store_true", help="write the outcomes to expected.json")
     parser.add_argument("--only", default="", help="part of the names of the cases to run")
     options = parser.parse_args()
+    if os.geteuid() != 0 or not shutil.which("busybox") or (options.peer and not shutil.which(PEER)):
+        print("skipped: this needs root, busybox" + (" and " + PEER if options.peer else ""))
+        return 77
     cases = [case for case in read_cases(HERE / "cases") if re.search(options.only, case.name)]
     expected = json.loads(EXPECTED.read_text()) if EXPECTED.exists() else {}
     failed, skipped = [], 0

@@ -185,16 +185,25 @@ std::string usual_path(const Layout& layout, std::string_view name) {
   if (name.find('/') != std::string_view::npos) {
     throw fail("{} is no name for a cgroup", text::quoted(name)).with_hint("it is the name of one directory: without a slash");
   }
-  const auto delegated = ::geteuid() == 0 ? std::nullopt : delegated_cgroup(layout);
-  return clean_path(fmt::format("{}/{}", delegated.value_or(""), name));
+  const std::string at_the_top = clean_path(name);
+  const auto delegated = may_create(layout, at_the_top) ? std::nullopt : delegated_cgroup(layout);
+  return delegated ? clean_path(fmt::format("{}/{}", *delegated, name)) : at_the_top;
 }
 
 bool may_create(const Layout& layout, std::string_view path) {
-  const std::string_view parent = path.substr(0, path.rfind('/'));
-  return !layout.hierarchies.empty() &&
-         std::all_of(layout.hierarchies.begin(), layout.hierarchies.end(), [&](const Hierarchy& hierarchy) {
-           return ::access(hierarchy.directory(parent).c_str(), W_OK) == 0;
-         });
+  const auto may_in = [&](const Hierarchy& hierarchy) {
+    for (std::string_view above = path; !above.empty();) {
+      above = above.substr(0, above.rfind('/'));
+      if (::access(hierarchy.directory(above).c_str(), W_OK) == 0) {
+        return true;
+      }
+      if (errno != ENOENT) {
+        return false;
+      }
+    }
+    return false;
+  };
+  return !layout.hierarchies.empty() && std::all_of(layout.hierarchies.begin(), layout.hierarchies.end(), may_in);
 }
 
 }  // namespace jigsaw::cgroups

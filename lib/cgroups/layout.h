@@ -53,7 +53,7 @@ std::optional<std::string> delegated_cgroup(const Layout& layout);
 // Where a cgroup called `name` goes unless it is said: "/NAME"; for a user without privilege below what was delegated.
 // One level only: there is no parent that would have to be shared, or be left behind.
 std::string usual_path(const Layout& layout, std::string_view name);
-// Whether this user may make the cgroup `path`, in every tree.
+// Whether we may make the cgroup `path` in every tree, as far as the permissions of the directories above tell.
 bool may_create(const Layout& layout, std::string_view path);
 
 }  // namespace jigsaw::cgroups

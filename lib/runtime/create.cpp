@@ -173,11 +173,16 @@ std::optional<security::SeccompProgram> load_filter(const StateDirectory& direct
 }
 
 std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout) {
-  if (spec.cgroups_path.empty()) {
-    const auto delegated = ::geteuid() == 0 ? std::nullopt : cgroups::delegated_cgroup(layout);
-    return cgroups::clean_path(fmt::format("{}/jigsaw-{}", delegated.value_or(""), surroundings.id));
-  }
-  return cgroups::clean_path(spec.cgroups_path.starts_with('/') ? spec.cgroups_path : "/" + spec.cgroups_path);
+  return spec.cgroups_path.empty() ? cgroups::usual_path(layout, "jigsaw-" + surroundings.id)
+                                   : cgroups::clean_path(spec.cgroups_path);
+}
+
+// Without privilege there may be no place for a cgroup. Then the container goes without, unless something is to be
+// limited; rules for devices do not count, since nobody can make a device in a user namespace.
+bool goes_without_cgroup(const Spec& spec, const cgroups::Layout& layout, const std::string& path) {
+  cgroups::Limits limits = spec.limits;
+  limits.devices.clear();
+  return cgroups::asks_for_nothing(limits) && !cgroups::may_create(layout, path);
 }
 
 cgroups::Limits limits_with_devices(const Spec& spec) {
@@ -232,7 +237,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
   Undo undo(directory, &cgroup);
   directory.save(state);
-  if (!systemd) {
+  if (!systemd && !goes_without_cgroup(spec, layout, path)) {
     cgroup = cgroups::Cgroup::create(layout, path);
     cgroup.apply(limits_with_devices(spec));
   }

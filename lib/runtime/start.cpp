@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/container.h"
@@ -5,6 +7,11 @@
 #include "runtime/start_socket.h"
 
 namespace jigsaw::runtime {
+namespace {
+
+constexpr int kPatience = 5'000;  // milliseconds
+
+}  // namespace
 
 void start(const std::string& state_root, const std::string& id) {
   StateDirectory directory = StateDirectory::open(state_root, id);
@@ -14,7 +21,15 @@ void start(const std::string& state_root, const std::string& id) {
   if (status != Status::kCreated) {
     throw fail("container {} can't be started: it is {}", id, name(status));
   }
-  say_go(directory);
+  const auto process = open_process(state);
+  try {
+    say_go(directory);
+  } catch (const Error&) {
+    // Who asks next shall be told that it is stopped: its process is on its way out.
+    pollfd end{process ? process->get() : -1, POLLIN, 0};
+    ::poll(&end, 1, kPatience);
+    throw;
+  }
   state.started = true;
   directory.save(state);
   run_hooks_and_warn(state.poststart, state_json(state, Status::kRunning), "poststart");

@@ -107,6 +107,12 @@ std::vector<IdRange> subordinate_ids(const std::string& file_text, const std::st
 
 bool needs_user_namespace() { return ::geteuid() != 0; }
 
+bool in_user_namespace() {
+  const std::string map = files::read("/proc/self/uid_map");
+  const auto words = text::words(map);
+  return words.size() != 3 || words[0] != "0" || words[1] != "0" || words[2] != "4294967295";
+}
+
 IdMaps own_maps() {
   return needs_user_namespace() ? rootless_maps() : IdMaps{{{0, 0, 65536}}, {{0, 0, 65536}}};
 }

@@ -33,6 +33,8 @@ IdMaps rootless_maps();
 // Whether the caller lacks the privilege to make namespaces: then the first of them must be a user namespace, in which
 // he has it.
 bool needs_user_namespace();
+// Whether we are in a user namespace other than the first: root there makes no device files, nor any sysfs of the host.
+bool in_user_namespace();
 // rootless_maps() for those; root maps the first 65536 ids to themselves: the same names, but no power over what
 // belongs to the host.
 IdMaps own_maps();

@@ -63,11 +63,25 @@ Fd open_destination(int root, const Mount& mount, int made) {
 }  // namespace
 
 Fd make_mount(const Mount& mount) {
-  Fd made = is_bind(mount) ? bind_source(mount)
-                           : sys::new_filesystem(mount.type, mount.source, mount.options, mount.set,
-                                                 "a file system of the container's own");
-  set_attributes(made.get(), mount);
-  return made;
+  if (is_bind(mount)) {
+    Fd made = bind_source(mount);
+    set_attributes(made.get(), mount);
+    return made;
+  }
+  try {
+    Fd made = sys::new_filesystem(mount.type, mount.source, mount.options, mount.set, "a file system of the container's own");
+    set_attributes(made.get(), mount);
+    return made;
+  } catch (const Error& error) {
+    if (mount.type != "sysfs" || error.error_number() != EPERM) {
+      throw;
+    }
+  }
+  // A sysfs shows the devices of a network namespace, and only who owns that may mount one: show the host's instead.
+  Mount host = mount;
+  host.kind = MountKind::kRecursiveBind;
+  host.source = "/sys";
+  return make_mount(host);
 }
 
 void attach(int root, const Mount& mount, const Fd& made) {

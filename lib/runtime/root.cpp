@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "namespaces/id_maps.h"
 #include "rootfs/devices.h"
 #include "rootfs/pivot.h"
 #include "rootfs/safe_path.h"
@@ -100,7 +101,8 @@ void make_devices(const Root& root, const Prepared& prepared) {
     return rootfs::relative(mount.destination) == "dev" && mount.kind != rootfs::MountKind::kFileSystem;
   });
   const rootfs::DeviceMaking making =
-      spec.has(CLONE_NEWUSER) ? rootfs::DeviceMaking::kBindFromHost : rootfs::DeviceMaking::kNodes;
+      spec.has(CLONE_NEWUSER) || namespaces::in_user_namespace() ? rootfs::DeviceMaking::kBindFromHost
+                                                                 : rootfs::DeviceMaking::kNodes;
   std::vector<rootfs::Device> devices = host_dev ? std::vector<rootfs::Device>{} : rootfs::default_devices();
   for (const rootfs::Device& wanted : spec.devices) {
     std::erase_if(devices, [&](const rootfs::Device& device) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Prints what containers cost with jigsaw-oci, crun and runc, as ratios to crun and to the bare kernel calls.
+"""Prints what containers cost with jigsaw, jigsaw-oci, crun and runc, as ratios to crun and to the bare kernel calls.
 
     sudo tests/bench/oci.py build/release        (about a minute; wants a quiet machine)
 
-Median wall and CPU time of a busybox bundle running `true`. On a machine with cgroup v1 and v2 together crun refuses to
+Median wall and CPU time of a busybox bundle running `true`, and of `jigsaw run` on jigsaw/base. On a machine with cgroup v1 and v2 together crun refuses to
 work, so it gets a mount namespace in which the v2 tree is hidden.
 """
 import json, os, resource, shutil, statistics, subprocess, sys, tempfile, time
@@ -79,7 +79,11 @@ def main():
             os.makedirs(os.path.join(directory, "bare", name))
         bare = median(lambda: measure([os.path.join(build, "bin/bare_container"), os.path.join(directory, "rootfs"),
                                        os.path.join(directory, "bare"), "/bin/true"]))
-        print(f"{'bare kernel calls':20} run                   {bare[0]:8.2f} ms wall {bare[1]:8.2f} ms CPU")
+        print(f"{'bare kernel calls':20} run                  {bare[0]:8.2f} ms wall {bare[1]:8.2f} ms CPU")
+        image = [os.path.join(build, "bin/jigsaw"), "--root", os.path.join(directory, "images"), "--run-root", os.path.join(directory, "live"),
+                 "run", "--rm", "--network", "none", "jigsaw/base", "true"]
+        wall, cpu = median(lambda: measure(image))
+        print(f"{'jigsaw':20} run of an image      {wall:8.2f} ms wall {cpu:8.2f} ms CPU   {wall / bare[0]:.2f} / {cpu / max(bare[1], 0.01):.2f} of bare")
         for name, rows in figures.items():
             for what, (wall, cpu) in rows.items():
                 line = f"{name:20} {what:20} {wall:8.2f} ms wall {cpu:8.2f} ms CPU"

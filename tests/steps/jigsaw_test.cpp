@@ -1,5 +1,7 @@
 // jigsaw from outside: run, exec, ps, kill, rm, build.
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -173,6 +175,21 @@ TEST_F(Jigsaw, TwoStagesBecomeOneImage) {
   const Result shown = jigsaw({"run", "--rm", "two"});
   EXPECT_EQ(shown.out, "made\n") << shown.err;
   EXPECT_EQ(jigsaw({"run", "--rm", "two", "cat", "/mess"}).code, 1) << "the first stage is in the image";
+}
+
+TEST_F(Jigsaw, WorksWithoutRoot) {
+  constexpr uid_t kSomebody = 12345;
+  const std::string home = room("somebody");
+  files::make_directories(home);
+  ASSERT_EQ(::chmod(room().c_str(), 0711), 0);
+  ASSERT_EQ(::chown(home.c_str(), kSomebody, kSomebody), 0);
+  const RunOptions as_somebody{.environment = {{"HOME", home}, {"XDG_DATA_HOME", home}, {"XDG_RUNTIME_DIR", home}}, .uid = kSomebody};
+  if (run({"test", "-x", bin("jigsaw")}, as_somebody).code != 0) {
+    GTEST_SKIP() << "the build lies in a directory that other users may not enter";
+  }
+  const Result result = run({bin("jigsaw"), "run", "--rm", "jigsaw/base", "sh", "-c", "echo $$ $(id -u); touch /made; echo x > /dev/null; ls /made"}, as_somebody);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "1 0\n/made\n");
 }
 
 }  // namespace

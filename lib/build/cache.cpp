@@ -119,7 +119,8 @@ std::string LastBuild::reason(const std::string& place, const StepInputs& inputs
       changed += fmt::format("{}{} changed", changed.empty() ? "" : ", ", name);
     }
   }
-  for (const auto& [name, value] : found->second) {
+  for (const auto& former : found->second) {
+    const std::string& name = former.first;
     const bool there = std::any_of(inputs.parts.begin(), inputs.parts.end(), [&](const auto& p) { return p.first == name; });
     if (!there) {
       changed += fmt::format("{}{} is gone", changed.empty() ? "" : ", ", name);

@@ -69,7 +69,9 @@ void write_sysctls(const Spec& spec) {
   }
   constexpr const char* kWhy = "a setting of the container's own namespaces";
   const Fd proc = sys::new_filesystem("proc", "proc", {}, 0, "a /proc that nobody else can reach or replace");
-  for (const auto& [key, value] : spec.sysctl) {
+  for (const auto& setting : spec.sysctl) {
+    const std::string& key = setting.first;  // no structured binding: clang 14 can't capture one
+    const std::string& value = setting.second;
     const std::string path = "sys/" + sysctl_path(key);
     const Fd file = sys::openat2(proc.get(), path, {.flags = O_WRONLY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS}, kWhy);
     const ssize_t written = ::write(file.get(), value.data(), value.size());

@@ -35,10 +35,11 @@ class Jigsaw : public StepTest {
     options.insert(options.end(), {"jigsaw/base", "sh", "-c", script});
     return jigsaw(options);
   }
-  // Runs `script` as container `name` and calls `body` once it has made the file room(name).
-  Result while_running(const std::string& name, const std::string& script, const std::function<void(int pid)>& body) const {
+  // Runs `prepare` and `script` as container `name`, and calls `body` once `prepare` is done.
+  Result while_running(const std::string& name, const std::string& prepare, const std::string& script,
+                       const std::function<void(int pid)>& body) const {
     std::vector<std::string> arguments = words({"run", "--name", name, "-v", room() + ":/room", "jigsaw/base", "sh", "-c",
-                                                "touch /room/" + name + "; " + script});
+                                                prepare + "; touch /room/" + name + "; " + script});
     return run(arguments, {.while_running = [&](int pid) {
       for (int tries = 0; tries < 500 && !files::exists(room(name)); ++tries) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -131,7 +132,7 @@ TEST_F(Jigsaw, AContainerThatEndedIsListedUntilItIsRemoved) {
 }
 
 TEST_F(Jigsaw, ExecEntersARunningContainer) {
-  const Result result = while_running("svc", "trap 'exit 5' TERM; while :; do sleep 0.05; done", [&](int) {
+  const Result result = while_running("svc", "trap 'exit 5' TERM", "while :; do sleep 0.05; done", [&](int) {
     EXPECT_THAT(jigsaw({"ps"}).out, HasSubstr("running"));
     const Result inside = jigsaw({"exec", "-e", "B=c", "svc", "sh", "-c", "echo $B; hostname; grep CapEff /proc/self/status; exit 9"});
     EXPECT_EQ(inside.code, 9) << inside.err;
@@ -144,19 +145,19 @@ TEST_F(Jigsaw, ExecEntersARunningContainer) {
 }
 
 TEST_F(Jigsaw, SignalsReachTheProgram) {
-  const Result result = while_running("svc", "trap 'echo caught; exit 6' INT; while :; do sleep 0.05; done", [](int pid) { ::kill(pid, SIGINT); });
+  const Result result = while_running("svc", "trap 'echo caught; exit 6' INT", "while :; do sleep 0.05; done", [](int pid) { ::kill(pid, SIGINT); });
   EXPECT_EQ(result.code, 6);
   EXPECT_EQ(result.out, "caught\n");
 }
 
 TEST_F(Jigsaw, ForcedRemovalKills) {
-  const Result result = while_running("svc", "sleep 100", [&](int) { EXPECT_EQ(jigsaw({"rm", "--force", "svc"}).out, "svc\n"); });
+  const Result result = while_running("svc", ":", "sleep 100", [&](int) { EXPECT_EQ(jigsaw({"rm", "--force", "svc"}).out, "svc\n"); });
   EXPECT_EQ(result.code, 137);
   EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "");
 }
 
 TEST_F(Jigsaw, WhatAKilledJigsawLeavesTheNextOneSweeps) {
-  const Result result = while_running("svc", "sleep 100", [](int pid) { ::kill(pid, SIGKILL); });
+  const Result result = while_running("svc", ":", "sleep 100", [](int pid) { ::kill(pid, SIGKILL); });
   EXPECT_EQ(result.code, 137);
   EXPECT_THAT(jigsaw({"ps", "--all"}).out, HasSubstr("the jigsaw that ran it was killed"));
   EXPECT_EQ(in_base("true").code, 0);

@@ -77,7 +77,7 @@ def main():
                 figures[name] = json.loads(subprocess.run(inner, check=True, stdout=subprocess.PIPE, timeout=300).stdout)
         for name in ("upper", "work", "merged"):
             os.makedirs(os.path.join(directory, "bare", name))
-        bare = median(lambda: measure([os.path.join(build, "bin/bare_container"), os.path.join(directory, "rootfs"),
+        bare = median(lambda: measure([os.path.join(build, "tests/bare_container"), os.path.join(directory, "rootfs"),
                                        os.path.join(directory, "bare"), "/bin/true"]))
         print(f"{'bare kernel calls':20} run                  {bare[0]:8.2f} ms wall {bare[1]:8.2f} ms CPU")
         image = [os.path.join(build, "bin/jigsaw"), "--root", os.path.join(directory, "images"), "--run-root", os.path.join(directory, "live"),

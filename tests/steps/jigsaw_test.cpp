@@ -180,11 +180,13 @@ TEST_F(Jigsaw, TwoStagesBecomeOneImage) {
 
 TEST_F(Jigsaw, WorksWithoutRoot) {
   constexpr uid_t kSomebody = 12345;
-  const std::string home = room("somebody");
-  files::make_directories(home);
   ASSERT_EQ(::chmod(room().c_str(), 0711), 0);
-  ASSERT_EQ(::chown(home.c_str(), kSomebody, kSomebody), 0);
-  const RunOptions as_somebody{.environment = {{"HOME", home}, {"XDG_DATA_HOME", home}, {"XDG_RUNTIME_DIR", home}}, .uid = kSomebody};
+  for (const std::string& own : {room("home"), room("live")}) {
+    files::make_directories(own);
+    ASSERT_EQ(::chown(own.c_str(), kSomebody, kSomebody), 0);
+  }
+  const RunOptions as_somebody{.environment = {{"HOME", room("home")}, {"XDG_DATA_HOME", room("home")}, {"XDG_RUNTIME_DIR", room("live")}},
+                               .uid = kSomebody};
   if (run({"test", "-x", bin("jigsaw")}, as_somebody).code != 0) {
     GTEST_SKIP() << "the build lies in a directory that other users may not enter";
   }

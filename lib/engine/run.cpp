@@ -164,14 +164,25 @@ void kill(const Paths& paths, const Container& container, int signal) {
   if (container.status != Status::kRunning) {
     throw fail("container {} does not run: it is {}", container.name, name(container.status));
   }
-  runtime::kill(state_root(paths), container.id, signal, signal == SIGKILL ? runtime::Reach::kAll : runtime::Reach::kInit);
-  // Whoever runs it clears up and lets go of the lock; the removal that may follow must not come in between.
-  for (int tries = 0; signal == SIGKILL && tries < 500; ++tries) {
+  if (signal != SIGKILL) {
+    runtime::kill(state_root(paths), container.id, signal, runtime::Reach::kInit);
+    return;
+  }
+  // Whoever runs it clears up and lets go of the lock; the removal that may follow must not come in between. He may be
+  // quicker than the last steps of our kill, which then find nothing: an error counts only if the container lives on.
+  std::optional<Error> problem;
+  try {
+    runtime::kill(state_root(paths), container.id, SIGKILL, runtime::Reach::kAll);
+  } catch (const Error& error) {
+    problem = error;
+  }
+  for (int tries = 0; tries < 500; ++tries) {
     if (lock_running(paths, container.id)) {
       return;
     }
     ::usleep(10'000);
   }
+  throw problem.value_or(fail("container {} does not end", container.name));
 }
 
 std::vector<std::string> sweep(const Paths& paths) {

@@ -10,7 +10,7 @@
 #include "base/explain.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "engine/images.h"
+#include "image/names.h"
 #include "image/store.h"
 #include "process/exec.h"
 #include "runtime/container.h"
@@ -39,7 +39,8 @@ void write_own_files(const std::string& place, const RunOptions& options, const 
 // A container that is being run: its record, and the promise that it is cleared up.
 class Running {
  public:
-  Running(const Paths& paths, Container& container) : paths_(paths), container_(container), lock_(create(paths, container)) {}
+  Running(const Paths& paths, Container& container)
+      : paths_(paths), container_(container), lock_(create(paths, container)) {}
   ~Running() {
     try {
       if (finished_ && !container_.remove_after) {
@@ -74,7 +75,8 @@ class Running {
   bool finished_ = false;
 };
 
-Fd mount_layers(const image::Store& store, const std::vector<image::LayerDirectory>& layers, const std::string& own) {
+Fd mount_layers(const image::Store& store, const std::vector<image::LayerDirectory>& layers,
+                const std::string& own) {
   return unionfs::mount_overlay({.lowers = store.lower_directories(layers),
                                  .upper = own + "/upper",
                                  .work = own + "/work",
@@ -94,7 +96,7 @@ int run(const Paths& paths, const RunOptions& options) {
   sweep(paths);
   const image::Store store = image::Store::open(paths.root);
   const files::Lock in_use = store.use();
-  const image::Image image = get_image(store, options.image);
+  const image::Image image = image::named_image(store, options.image);
   const std::vector<image::LayerDirectory> layers = store.unpack_image(image, {});
 
   Container container{.name = options.name,
@@ -110,16 +112,21 @@ int run(const Paths& paths, const RunOptions& options) {
   const std::string wanted_user = options.user.empty() ? image.config.config.user : options.user;
   const security::User user = security::resolve_user(wanted_user, security::read_account_files(root.get()));
   write_own_files(own, options, options.hostname.empty() ? container.id.substr(0, 12) : options.hostname);
-  const runtime::Spec spec = plan({.config = image.config.config, .options = options, .user = user, .id = container.id, .files = own});
+  const runtime::Spec spec = plan(
+      {.config = image.config.config, .options = options, .user = user, .id = container.id, .files = own});
   save_process(paths, container.id, *spec.process);
   if (!options.interactive) {
     close_input();
   }
 
   std::optional<std::string> out_of_memory;
-  const process::ExitStatus status = runtime::run(
-      spec, {.state_root = state_root(paths), .id = container.id, .bundle = own, .root_mount = [&] { return duplicate(root.get()); }},
-      {.started = [&](const runtime::State&) { running.started(); }}, &out_of_memory);
+  const process::ExitStatus status =
+      runtime::run(spec,
+                   {.state_root = state_root(paths),
+                    .id = container.id,
+                    .bundle = own,
+                    .root_mount = [&] { return duplicate(root.get()); }},
+                   {.started = [&](const runtime::State&) { running.started(); }}, &out_of_memory);
   running.finished(status.exit_code(), out_of_memory.value_or(""));
   if (out_of_memory) {
     log::warning("{}", *out_of_memory);
@@ -139,7 +146,8 @@ int exec(const Paths& paths, const std::string& name_or_id, const ExecOptions& o
   process.terminal = options.terminal;
   const Fd root = files::open(fmt::format("/proc/{}/root", state.pid), O_PATH | O_DIRECTORY);
   if (!options.user.empty()) {
-    const security::User user = security::resolve_user(options.user, security::read_account_files(root.get()));
+    const security::User user =
+        security::resolve_user(options.user, security::read_account_files(root.get()));
     process.uid = user.uid;
     process.gid = user.gid;
     process.additional_gids = user.groups;
@@ -168,8 +176,9 @@ void kill(const Paths& paths, const Container& container, int signal) {
     runtime::kill(state_root(paths), container.id, signal, runtime::Reach::kInit);
     return;
   }
-  // Whoever runs it clears up and lets go of the lock; the removal that may follow must not come in between. He may be
-  // quicker than the last steps of our kill, which then find nothing: an error counts only if the container lives on.
+  // Whoever runs it clears up and lets go of the lock; the removal that may follow must not come in between.
+  // He may be quicker than the last steps of our kill, which then find nothing: an error counts only if the
+  // container lives on.
   std::optional<Error> problem;
   try {
     runtime::kill(state_root(paths), container.id, SIGKILL, runtime::Reach::kAll);
@@ -192,7 +201,8 @@ std::vector<std::string> sweep(const Paths& paths) {
     if (!lock) {
       continue;  // it lives
     }
-    explain::note(fmt::format("container {}: its jigsaw was killed; what is left of it is removed", id.substr(0, 12)));
+    explain::note(
+        fmt::format("container {}: its jigsaw was killed; what is left of it is removed", id.substr(0, 12)));
     runtime::remove(state_root(paths), id, runtime::Force::kYes);
     clear_up_after_kill(paths, id);
     swept.push_back(id);

@@ -12,6 +12,7 @@
 #include "image/docker_archive.h"
 #include "image/embedded.h"
 #include "image/layout.h"
+#include "image/names.h"
 
 namespace jigsaw::image {
 namespace {
@@ -19,7 +20,9 @@ namespace {
 using Kind = Location::Kind;
 
 constexpr std::array<std::pair<std::string_view, Kind>, 3> kPathTransports = {
-    {{"oci", Kind::kLayout}, {"oci-archive", Kind::kLayoutArchive}, {"docker-archive", Kind::kDockerArchive}}};
+    {{"oci", Kind::kLayout},
+     {"oci-archive", Kind::kLayoutArchive},
+     {"docker-archive", Kind::kDockerArchive}}};
 constexpr std::string_view kImageNameAnnotation = "io.containerd.image.name";
 
 std::shared_ptr<TarIndex> open_archive(const std::string& path, const Store& store) {
@@ -33,7 +36,7 @@ std::vector<std::string> names_of(const Descriptor& entry) {
   for (const std::string_view key : {kImageNameAnnotation, kRefNameAnnotation}) {
     const auto found = entry.annotations.find(std::string(key));
     if (found != entry.annotations.end() && found->second.find_first_of("/:") != std::string::npos) {
-      return {with_default_tag(parse_reference(found->second)).text()};
+      return {full_name(found->second)};
     }
   }
   return {};
@@ -41,12 +44,13 @@ std::vector<std::string> names_of(const Descriptor& entry) {
 
 DockerArchiveImage choose_image(const TarIndex& archive, const std::string& name) {
   const auto images = docker_archive_images(archive);
-  const std::string wanted = name.empty() ? "" : with_default_tag(parse_reference(name)).text();
+  const std::string wanted = name.empty() ? "" : full_name(name);
   const auto found = std::find_if(images.begin(), images.end(), [&](const DockerArchiveImage& image) {
     return wanted.empty() || std::find(image.names.begin(), image.names.end(), wanted) != image.names.end();
   });
   if (found == images.end() || (wanted.empty() && images.size() > 1)) {
-    throw Error(fmt::format("{} holds {} images{}", archive.name(), images.size(), wanted.empty() ? "" : ", none of them " + wanted),
+    throw Error(fmt::format("{} holds {} images{}", archive.name(), images.size(),
+                            wanted.empty() ? "" : ", none of them " + wanted),
                 "say which one: docker-archive:FILE:NAME");
   }
   return *found;
@@ -65,7 +69,8 @@ Location parse_location(std::string_view text) {
       Location location{kind, std::string(rest.substr(0, colon)),
                         colon == std::string_view::npos ? "" : std::string(rest.substr(colon + 1))};
       if (location.path.empty()) {
-        throw Error(fmt::format("{} names no place", text::quoted(text)), fmt::format("write {}:PATH[:NAME]", prefix));
+        throw Error(fmt::format("{} names no place", text::quoted(text)),
+                    fmt::format("write {}:PATH[:NAME]", prefix));
       }
       return location;
     }
@@ -73,23 +78,28 @@ Location parse_location(std::string_view text) {
   return {Kind::kPlain, "", std::string(text)};
 }
 
-std::unique_ptr<Source> open_source(const Location& location, const Store& store, const RegistryOptions& options) {
+std::unique_ptr<Source> open_source(const Location& location, const Store& store,
+                                    const RegistryOptions& options) {
   const auto shown = [&](std::string_view transport) {
-    return fmt::format("{}:{}{}{}", transport, location.path, location.name.empty() ? "" : ":", location.name);
+    return fmt::format("{}:{}{}{}", transport, location.path, location.name.empty() ? "" : ":",
+                       location.name);
   };
   switch (location.kind) {
-    case Kind::kRegistry: return std::make_unique<RegistrySource>(parse_reference(location.name), options);
+    case Kind::kRegistry:
+      return std::make_unique<RegistrySource>(parse_reference(location.name), options);
     case Kind::kLayout:
       return std::make_unique<LayoutSource>(layout_directory(location.path), location.name, shown("oci"));
     case Kind::kLayoutArchive:
-      return std::make_unique<LayoutSource>(layout_archive(open_archive(location.path, store)), location.name, shown("oci-archive"));
+      return std::make_unique<LayoutSource>(layout_archive(open_archive(location.path, store)), location.name,
+                                            shown("oci-archive"));
     case Kind::kDockerArchive: {
       auto archive = open_archive(location.path, store);
       return std::make_unique<DockerArchiveSource>(archive, choose_image(*archive, location.name));
     }
-    case Kind::kPlain: break;
+    case Kind::kPlain:
+      break;
   }
-  const std::string name = store.find(location.name) ? location.name : with_default_tag(parse_reference(location.name)).text();
+  const std::string name = store.find(location.name) ? location.name : full_name(location.name);
   return std::make_unique<StoreSource>(store, store.image(name));
 }
 
@@ -99,8 +109,9 @@ std::vector<NamedSource> open_all(const std::string& path, const Store& store) {
   std::shared_ptr<TarIndex> archive = directory ? nullptr : open_archive(path, store);
   if (archive && !archive->has("oci-layout") && !archive->has("index.json")) {
     if (!archive->has("manifest.json")) {
-      throw Error(fmt::format("{} is no image archive: it has neither index.json nor manifest.json", archive->name()),
-                  "a root file system becomes an image with 'jigsaw import'");
+      throw Error(
+          fmt::format("{} is no image archive: it has neither index.json nor manifest.json", archive->name()),
+          "a root file system becomes an image with 'jigsaw import'");
     }
     for (const DockerArchiveImage& image : docker_archive_images(*archive)) {
       found.push_back({image.names, std::make_unique<DockerArchiveSource>(archive, image)});
@@ -115,8 +126,8 @@ std::vector<NamedSource> open_all(const std::string& path, const Store& store) {
   return found;
 }
 
-Digest copy_to(Source& source, const Location& to, const RegistryDestination::Options& registry, const Store& store,
-               const CopyOptions& options) {
+Digest copy_to(Source& source, const Location& to, const RegistryDestination::Options& registry,
+               const Store& store, const CopyOptions& options) {
   switch (to.kind) {
     case Kind::kRegistry: {
       RegistryDestination destination(parse_reference(to.name), registry);
@@ -136,13 +147,14 @@ Digest copy_to(Source& source, const Location& to, const RegistryDestination::Op
     case Kind::kDockerArchive: {
       DockerArchiveDestination destination(to.path, store.temporary_directory());
       if (!to.name.empty()) {
-        destination.set_names({with_default_tag(parse_reference(to.name)).text()});
+        destination.set_names({full_name(to.name)});
       }
       const Digest digest = copy(source, destination, options);
       destination.close();
       return digest;
     }
-    case Kind::kPlain: break;
+    case Kind::kPlain:
+      break;
   }
   throw Error(fmt::format("{} is no place to copy to", text::quoted(to.name)),
               "docker://REF, oci:DIR:TAG, oci-archive:FILE:TAG or docker-archive:FILE:REF");
@@ -157,7 +169,7 @@ Image pull_by_name(const Store& store, const std::string& name, const PullOption
 }
 
 Image find_or_pull(const Store& store, const std::string& name, const PullOptions& options) {
-  const std::string full = as_identifier(name) ? name : with_default_tag(parse_reference(name)).text();
+  const std::string full = as_identifier(name) ? name : full_name(name);
   if (full == kEmbeddedName && !store.find(full)) {
     add_embedded(store);
   }

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/sys.h"
-#include "network/loopback.h"
+#include "namespaces/loopback.h"
 #include "process/exec.h"
 #include "runtime/console.h"
 #include "runtime/hooks.h"
@@ -51,7 +51,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   set_clocks(spec);
   set_names(spec);
   if (spec.has_new(CLONE_NEWNET)) {
-    network::bring_up_loopback();
+    namespaces::bring_up_loopback();
   }
 
   Root root = make_root(prepared);

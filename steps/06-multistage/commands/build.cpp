@@ -26,22 +26,27 @@ void add_build(CLI::App& app) {
   command->add_option("-t,--tag", words.tags, "a name for the image")->allow_extra_args(false);
   command->add_option("--target", words.target, "build this stage");
   command->add_option("--build-arg", words.arguments, "NAME=VALUE of an ARG")->allow_extra_args(false);
-  command->add_option("--build-context", words.named_contexts, "NAME=DIR or docker-image://NAME")->allow_extra_args(false);
+  command->add_option("--build-context", words.named_contexts, "NAME=DIR or docker-image://NAME")
+      ->allow_extra_args(false);
   command->add_option("--label", words.labels, "NAME=VALUE for the image")->allow_extra_args(false);
   command->add_option("--secret", words.secrets, "id=ID,src=FILE or id=ID,env=NAME")->allow_extra_args(false);
-  command->add_option("--ssh", words.ssh, "an agent for RUN --mount=type=ssh: default or ID=SOCKET")->allow_extra_args(false);
+  command->add_option("--ssh", words.ssh, "an agent for RUN --mount=type=ssh: default or ID=SOCKET")
+      ->allow_extra_args(false);
   command->add_option("--platform", words.platform, "os/architecture of the image");
   command->add_option("--network", words.network, "of RUN: default, none or host");
   command->add_option("-o,--output", words.output, "type=local,dest=DIR or type=tar,dest=FILE");
   command->add_option("--iidfile", words.iidfile, "write the image's ID to this file");
   command->add_option("--progress", words.progress, "auto, plain, tty, json or quiet");
   command->add_option("--on-error", words.on_error, "shell: open one in the step that failed");
-  command->add_option("--no-cache-filter", words.uncached_stages, "build this stage anew")->allow_extra_args(false);
-  command->add_option("--graph", words.graph, "show the stages instead of building: text or svg")->expected(0, 1);
+  command->add_option("--no-cache-filter", words.uncached_stages, "build this stage anew")
+      ->allow_extra_args(false);
+  command->add_option("--graph", words.graph, "show the stages instead of building: text or svg")
+      ->expected(0, 1);
   command->add_flag("--no-cache", words.no_cache, "build every step anew");
   command->add_flag("--pull", words.pull, "ask the registry for newer base images");
   command->add_flag("--check", words.check, "check the Dockerfile, build nothing");
-  command->add_flag("--explain-cache", words.explain_cache, "say of each step why it hit or missed the cache");
+  command->add_flag("--explain-cache", words.explain_cache,
+                    "say of each step why it hit or missed the cache");
   command->add_flag("-q,--quiet", words.quiet, "print the image's ID alone");
   cli::on_run(*command, run_build);
 }

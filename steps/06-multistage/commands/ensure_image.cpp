@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "commands/commands.h"
-#include "engine/images.h"
+#include "image/names.h"
 #include "image/reference.h"
 #include "process/exec.h"
 #include "process/signals.h"
@@ -17,18 +17,20 @@ void ensure_image(const std::string& image, const std::string& pull) {
     throw fail("--pull must be missing, always or never, not {}", text::quoted(pull));
   }
   const engine::Paths places = paths();
-  const bool there = engine::find_image(image::Store::open(places.root), image).has_value();
-  if (pull == "never" || (pull == "missing" && there) || engine::is_built_in(image)) {
+  const bool there = image::find_named(open_store(), image).has_value();
+  if (pull == "never" || (pull == "missing" && there) || image::is_embedded(image)) {
     return;
   }
   image::parse_reference(image);  // nonsense is no reason to ask a registry
   const process::SignalGuard guard;
-  process::Child child = process::spawn({.why = "the image is not here: jigsaw-transfer fetches it"}, [&](process::Gate&) -> int {
-    process::exec({.arguments = {"jigsaw", "--root", places.root, "--run-root", places.run_root, "pull", image},
-                   .environment = process::current_environment(),
-                   .file = transfer_program(),
-                   .output = kStandardError});  // standard output is the container's
-  });
+  process::Child child = process::spawn(
+      {.why = "the image is not here: jigsaw-transfer fetches it"}, [&](process::Gate&) -> int {
+        process::exec(
+            {.arguments = {"jigsaw", "--root", places.root, "--run-root", places.run_root, "pull", image},
+             .environment = process::current_environment(),
+             .file = transfer_program(),
+             .output = kStandardError});  // standard output is the container's
+      });
   child.release();
   child.wait_started();
   if (const process::ExitStatus status = process::supervise(child); status.exit_code() != 0) {

@@ -10,13 +10,15 @@ void add_exec(CLI::App& app) {
   static engine::ExecOptions options;
   static std::string container;
   CLI::App* command = app.add_subcommand("exec", "run a further program in a running container");
-  command->add_option("-e,--env", options.environment, "NAME=value, or NAME to hand on ours")->allow_extra_args(false);
+  command->add_option("-e,--env", options.environment, "NAME=value, or NAME to hand on ours")
+      ->allow_extra_args(false);
   command->add_option("-w,--workdir", options.working_directory, "directory to start in");
   command->add_option("-u,--user", options.user, "user[:group], names or numbers");
   command->add_flag("-i,--interactive", options.interactive, "keep standard input open");
   command->add_flag("-t,--tty", options.terminal, "give the program a terminal");
   command->add_flag("--privileged", options.privileged, "all capabilities");
-  cli::take_command_line(*command, container, options.arguments, "CONTAINER", "name or id of a running container");
+  cli::take_command_line(*command, container, options.arguments, "CONTAINER",
+                         "name or id of a running container");
   cli::on_run(*command, [] { return engine::exec(paths(), container, options); });
 }
 

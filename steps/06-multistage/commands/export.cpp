@@ -7,22 +7,24 @@
 #include "commands/image_commands.h"
 #include "engine/containers.h"
 #include "image/layer_create.h"
+#include "image/names.h"
 #include "unionfs/overlay.h"
 
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct ExportOptions {
   std::string container;
   std::string output = "-";
 };
 
-int export_container(const Options& options) {
+int export_container(const ExportOptions& options) {
   const engine::Container container = engine::find(paths(), options.container);
   const image::Store store = open_store();
   const files::Lock lock = store.use();
-  const image::Tag tag = named_image(store, container.image_id);
-  std::vector<std::string> stack = store.lower_directories(store.unpack_image(store.read_image(tag.descriptor, container.image), {}));
+  const image::Tag tag = image::named(store, container.image_id);
+  std::vector<std::string> stack =
+      store.lower_directories(store.unpack_image(store.read_image(tag.descriptor, container.image), {}));
   stack.insert(stack.begin(), engine::directory(paths(), container.id) + "/upper");
   const Fd merged = unionfs::mount_overlay({.lowers = stack}, "the container's files, to be read only");
   std::ofstream file;
@@ -42,7 +44,7 @@ int export_container(const Options& options) {
 }  // namespace
 
 void add_export(CLI::App& app) {
-  static Options options;
+  static ExportOptions options;
   CLI::App* command = app.add_subcommand("export", "write a container's root file system as a tar archive");
   command->add_option("container", options.container, "its name or id")->required();
   command->add_option("-o,--output", options.output, "the file; - is standard output");

@@ -6,11 +6,12 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "commands/image_commands.h"
+#include "image/names.h"
 
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct HistoryOptions {
   std::string image;
   bool whole = false;
 };
@@ -19,10 +20,10 @@ std::string shortened(const std::string& text, size_t limit) {
   return text.size() <= limit ? text : text.substr(0, limit - 3) + "...";
 }
 
-int history(const Options& options) {
+int history(const HistoryOptions& options) {
   const image::Store store = open_store();
   const files::Lock lock = store.use();
-  const image::Tag tag = named_image(store, options.image);
+  const image::Tag tag = image::named(store, options.image);
   const image::Image image = store.read_image(tag.descriptor, options.image);
   std::vector<std::vector<std::string>> rows;
   size_t layer = 0;
@@ -32,13 +33,15 @@ int history(const Options& options) {
     const std::string digest = has_layer ? image.manifest.layers[layer].digest.text() : "";
     const uint64_t size = has_layer ? image.manifest.layers[layer].size : 0;
     layer += has_layer ? 1 : 0;
-    rows.push_back({has_layer ? (options.whole ? digest : digest.substr(7, 12)) : "<none>", time ? text::human_age(*time) : "",
+    rows.push_back({has_layer ? (options.whole ? digest : digest.substr(7, 12)) : "<none>",
+                    time ? text::human_age(*time) : "",
                     options.whole ? entry.created_by : shortened(text::printable_line(entry.created_by), 60),
                     text::human_size(size), entry.comment});
   }
   for (; layer < image.manifest.layers.size(); ++layer) {  // layers that the history does not speak of
     const image::Descriptor& blob = image.manifest.layers[layer];
-    rows.push_back({options.whole ? blob.digest.text() : blob.digest.short_id(), "", "", text::human_size(blob.size), ""});
+    rows.push_back({options.whole ? blob.digest.text() : blob.digest.short_id(), "", "",
+                    text::human_size(blob.size), ""});
   }
   Table table({"LAYER", "CREATED", "CREATED BY", "SIZE", "COMMENT"});
   for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
@@ -51,7 +54,7 @@ int history(const Options& options) {
 }  // namespace
 
 void add_history(CLI::App& app) {
-  static Options options;
+  static HistoryOptions options;
   CLI::App* command = app.add_subcommand("history", "show how an image was made, the last step first");
   command->add_option("image", options.image, "its name or id")->required();
   command->add_flag("--no-trunc", options.whole, "whole digests and commands");

@@ -6,11 +6,12 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "commands/image_commands.h"
+#include "image/names.h"
 
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct ImagesOptions {
   bool quiet = false;
   bool whole = false;
   bool digests = false;
@@ -21,7 +22,7 @@ std::string age(const std::string& created) {
   return time ? text::human_age(*time) : "";
 }
 
-int images(const Options& options) {
+int images(const ImagesOptions& options) {
   const image::Store store = open_store();
   const files::Lock lock = store.use();
   std::vector<std::string> headings = {"REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"};
@@ -30,10 +31,13 @@ int images(const Options& options) {
   }
   Table table(headings);
   for (const image::Tag& tag : store.tags()) {
-    const std::string name = short_name(tag.name);
+    const std::string name = image::short_name(tag.name);
     const size_t colon = name.rfind(':');
-    const bool has_tag = colon != std::string::npos && name.find('/', colon) == std::string::npos && name.find('@') == std::string::npos;
-    std::vector<std::string> row = {name.empty() ? "<none>" : has_tag ? name.substr(0, colon) : name.substr(0, name.find('@')),
+    const bool has_tag = colon != std::string::npos && name.find('/', colon) == std::string::npos &&
+                         name.find('@') == std::string::npos;
+    std::vector<std::string> row = {name.empty() ? "<none>"
+                                    : has_tag    ? name.substr(0, colon)
+                                                 : name.substr(0, name.find('@')),
                                     has_tag ? name.substr(colon + 1) : "<none>"};
     std::string id = tag.descriptor.digest.hex();
     try {
@@ -61,7 +65,7 @@ int images(const Options& options) {
 }  // namespace
 
 void add_images(CLI::App& app) {
-  static Options options;
+  static ImagesOptions options;
   CLI::App* command = app.add_subcommand("images", "list the images that are here");
   command->add_flag("-q,--quiet", options.quiet, "ids only");
   command->add_flag("--no-trunc", options.whole, "whole ids");

@@ -9,11 +9,12 @@
 #include "base/text.h"
 #include "commands/image_commands.h"
 #include "engine/containers.h"
+#include "image/names.h"
 
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct InspectOptions {
   std::vector<std::string> names;
   std::string format;
   std::string type;
@@ -25,7 +26,7 @@ json::Value image_value(const image::Store& store, const image::Tag& tag, const 
   json::Value tags = json::Value::array();
   for (const image::Tag& each : store.tags()) {
     if (each.descriptor.digest == tag.descriptor.digest && !each.name.empty()) {
-      tags.push_back(short_name(each.name));
+      tags.push_back(image::short_name(each.name));
     }
   }
   json::Value layers = json::Value::array();
@@ -69,10 +70,10 @@ json::Value inspected(const image::Store& store, const std::string& name, const 
       }
     }
   }
-  return image_value(store, named_image(store, name), name);
+  return image_value(store, image::named(store, name), name);
 }
 
-int inspect(const Options& options) {
+int inspect(const InspectOptions& options) {
   if (!options.type.empty() && options.type != "image" && options.type != "container") {
     throw fail("--type is image or container, not {}", text::quoted(options.type));
   }
@@ -97,10 +98,12 @@ int inspect(const Options& options) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  static Options options;
-  CLI::App* command = app.add_subcommand("inspect", "show all that is known of images and containers, as JSON");
+  static InspectOptions options;
+  CLI::App* command =
+      app.add_subcommand("inspect", "show all that is known of images and containers, as JSON");
   command->add_option("name", options.names, "names or ids")->required();
-  command->add_option("-f,--format", options.format, "json, or a template such as {{.Config.Cmd}} or {{json .Config}}");
+  command->add_option("-f,--format", options.format,
+                      "json, or a template such as {{.Config.Cmd}} or {{json .Config}}");
   command->add_option("--type", options.type, "image or container, if both have that name");
   cli::on_run(*command, [] { return inspect(options); });
 }

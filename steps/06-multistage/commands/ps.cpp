@@ -11,7 +11,7 @@
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct PsOptions {
   bool all = false;
   bool quiet = false;
   bool whole = false;
@@ -25,7 +25,7 @@ std::string state(const engine::Container& container) {
                      container.reason.empty() ? "" : ": " + container.reason);
 }
 
-int ps(const Options& options) {
+int ps(const PsOptions& options) {
   Table table({"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAME"});
   for (const engine::Container& container : engine::list(paths())) {
     if (container.status != engine::Status::kRunning && !options.all) {
@@ -36,7 +36,8 @@ int ps(const Options& options) {
     if (options.quiet) {
       std::fputs((id + "\n").c_str(), stdout);
     }
-    table.add({id, container.image, command, text::human_age(container.created), state(container), container.name});
+    table.add(
+        {id, container.image, command, text::human_age(container.created), state(container), container.name});
   }
   if (!options.quiet) {
     std::fputs(table.text().c_str(), stdout);
@@ -47,7 +48,7 @@ int ps(const Options& options) {
 }  // namespace
 
 void add_ps(CLI::App& app) {
-  static Options options;
+  static PsOptions options;
   CLI::App* command = app.add_subcommand("ps", "list containers");
   command->add_flag("-a,--all", options.all, "also those that do not run");
   command->add_flag("-q,--quiet", options.quiet, "ids only");

@@ -9,13 +9,13 @@
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct RmOptions {
   std::vector<std::string> names;
   bool force = false;
   bool all = false;
 };
 
-int rm(const Options& options) {
+int rm(const RmOptions& options) {
   const engine::Paths places = paths();
   std::vector<engine::Container> wanted;
   for (const std::string& name : options.names) {
@@ -24,7 +24,8 @@ int rm(const Options& options) {
   if (options.all) {
     wanted = engine::list(places);
   } else if (wanted.empty()) {
-    throw Error("the container to remove is missing", "give names or ids, or --all; jigsaw ps --all lists them");
+    throw Error("the container to remove is missing",
+                "give names or ids, or --all; jigsaw ps --all lists them");
   }
   for (const engine::Container& container : wanted) {
     const bool runs = container.status == engine::Status::kRunning;
@@ -45,7 +46,7 @@ int rm(const Options& options) {
 }  // namespace
 
 void add_rm(CLI::App& app) {
-  static Options options;
+  static RmOptions options;
   CLI::App* command = app.add_subcommand("rm", "remove containers");
   command->add_option("CONTAINER", options.names, "names or ids");
   command->add_flag("-f,--force", options.force, "kill those that run");

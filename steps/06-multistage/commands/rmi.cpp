@@ -6,11 +6,12 @@
 #include "base/text.h"
 #include "commands/image_commands.h"
 #include "engine/containers.h"
+#include "image/names.h"
 
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct RmiOptions {
   std::vector<std::string> images;
   bool force = false;
 };
@@ -33,7 +34,7 @@ void refuse_if_used(const std::string& name, const std::string& id) {
 }
 
 void remove(const image::Store& store, const std::string& name, bool force) {
-  const image::Tag tag = named_image(store, name);
+  const image::Tag tag = image::named(store, name);
   const std::string id = id_of(store, tag);
   std::vector<std::string> names;
   for (const image::Tag& each : store.tags()) {
@@ -43,30 +44,31 @@ void remove(const image::Store& store, const std::string& name, bool force) {
   }
   std::string full;
   try {
-    full = full_name(name);
+    full = image::full_name(name);
   } catch (const Error&) {
     // An id.
   }
   const bool by_name = !full.empty() && full == tag.name;
   if (by_name && names.size() > 1) {
     store.untag(tag.name);
-    std::fputs(fmt::format("untagged: {}\n", short_name(tag.name)).c_str(), stdout);
+    std::fputs(fmt::format("untagged: {}\n", image::short_name(tag.name)).c_str(), stdout);
     return;
   }
   if (!by_name && names.size() > 1 && !force) {
-    throw Error(fmt::format("{} has {} names", name, names.size()), "remove them by name, or all at once with -f");
+    throw Error(fmt::format("{} has {} names", name, names.size()),
+                "remove them by name, or all at once with -f");
   }
   if (!force) {
     refuse_if_used(name, id);
   }
   store.remove_image(tag.descriptor.digest);
   for (const std::string& each : names) {
-    std::fputs(fmt::format("untagged: {}\n", short_name(each)).c_str(), stdout);
+    std::fputs(fmt::format("untagged: {}\n", image::short_name(each)).c_str(), stdout);
   }
   std::fputs(fmt::format("deleted: {}\n", id).c_str(), stdout);
 }
 
-int rmi(const Options& options) {
+int rmi(const RmiOptions& options) {
   const image::Store store = open_store();
   {
     const files::Lock lock = store.use();
@@ -81,7 +83,7 @@ int rmi(const Options& options) {
 }  // namespace
 
 void add_rmi(CLI::App& app) {
-  static Options options;
+  static RmiOptions options;
   CLI::App* command = app.add_subcommand("rmi", "remove images");
   command->add_option("image", options.images, "names or ids")->required();
   command->add_flag("-f,--force", options.force, "also with several names, or used by a container");

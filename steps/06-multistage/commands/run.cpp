@@ -20,7 +20,8 @@ struct Words {
 void add_what_runs(CLI::App& command, Words& words) {
   engine::RunOptions& o = words.options;
   command.add_option("--entrypoint", words.entrypoint, "program in place of the image's entry point");
-  command.add_option("-e,--env", o.environment, "NAME=value, or NAME to hand on ours")->allow_extra_args(false);
+  command.add_option("-e,--env", o.environment, "NAME=value, or NAME to hand on ours")
+      ->allow_extra_args(false);
   command.add_option("-w,--workdir", o.working_directory, "directory to start in");
   command.add_option("-u,--user", o.user, "user[:group], names or numbers");
   command.add_flag("-i,--interactive", o.interactive, "keep standard input open");
@@ -47,20 +48,26 @@ void add_what_it_sees(CLI::App& command, Words& words) {
 void add_what_it_may(CLI::App& command, Words& words) {
   engine::RunOptions& o = words.options;
   command.add_option("--cap-add", o.add_capabilities, "capability to add, or ALL")->allow_extra_args(false);
-  command.add_option("--cap-drop", o.drop_capabilities, "capability to drop, or ALL")->allow_extra_args(false);
-  command.add_option("--security-opt", words.security, "no-new-privileges or seccomp=unconfined")->allow_extra_args(false);
-  command.add_flag("--privileged", o.privileged, "all capabilities, no seccomp, no masks: the container can harm the host");
+  command.add_option("--cap-drop", o.drop_capabilities, "capability to drop, or ALL")
+      ->allow_extra_args(false);
+  command.add_option("--security-opt", words.security, "no-new-privileges or seccomp=unconfined")
+      ->allow_extra_args(false);
+  command.add_flag("--privileged", o.privileged,
+                   "all capabilities, no seccomp, no masks: the container can harm the host");
   command.add_option("--ulimit", o.ulimits, "NAME=soft[:hard]")->allow_extra_args(false);
-  command.add_option("--sysctl", o.sysctls, "KEY=value, of the container's own namespaces")->allow_extra_args(false);
+  command.add_option("--sysctl", o.sysctls, "KEY=value, of the container's own namespaces")
+      ->allow_extra_args(false);
 }
 
 void add_what_it_uses(CLI::App& command, Words& words) {
   engine::RunOptions& o = words.options;
   command.add_option("-m,--memory", o.limits.memory, "memory limit: 64m, 1g");
-  command.add_option("--memory-reservation", o.limits.memory_reservation, "what it is pushed back to when memory is short");
+  command.add_option("--memory-reservation", o.limits.memory_reservation,
+                     "what it is pushed back to when memory is short");
   command.add_option("--memory-swap", o.limits.memory_swap, "memory and swap together; -1: no limit on swap");
   command.add_option("--cpus", o.limits.cpus, "processors' time it may use: 0.5, 2");
-  command.add_option("-c,--cpu-shares", o.limits.cpu_shares, "share of processor time against others (default 1024)");
+  command.add_option("-c,--cpu-shares", o.limits.cpu_shares,
+                     "share of processor time against others (default 1024)");
   command.add_option("--cpuset-cpus", o.limits.cpuset_cpus, "processors it may run on: 0-1,3");
   command.add_option("--cpuset-mems", o.limits.cpuset_mems, "memory nodes it may use");
   command.add_option("--pids-limit", o.limits.pids_limit, "number of processes and threads");
@@ -76,7 +83,8 @@ void finish(Words& words) {
     o.volumes.push_back(engine::parse_volume(volume));
   }
   for (const std::string& option : words.security) {
-    if (option == "no-new-privileges" || option == "no-new-privileges=true" || option == "no-new-privileges:true") {
+    if (option == "no-new-privileges" || option == "no-new-privileges=true" ||
+        option == "no-new-privileges:true") {
       o.no_new_privileges = true;
     } else if (option == "seccomp=unconfined" || option == "seccomp:unconfined") {
       o.unconfined = true;
@@ -97,7 +105,8 @@ void add_run(CLI::App& app) {
   add_what_it_sees(*command, words);
   add_what_it_may(*command, words);
   add_what_it_uses(*command, words);
-  cli::take_command_line(*command, words.options.image, words.options.arguments, "IMAGE", "name or id of an image");
+  cli::take_command_line(*command, words.options.image, words.options.arguments, "IMAGE",
+                         "name or id of an image");
   cli::on_run(*command, [] {
     finish(words);
     ensure_image(words.options.image, words.pull);

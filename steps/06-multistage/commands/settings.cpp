@@ -9,8 +9,10 @@ std::string g_run_root;
 }  // namespace
 
 void add_settings(CLI::App& app) {
-  // The last one counts: jigsaw puts the settled ones before the user's words when it executes jigsaw-transfer.
-  app.add_option("--root", g_root, "images and containers (default /var/lib/jigsaw, rootless ~/.local/share/jigsaw)")
+  // The last one counts: jigsaw puts the settled ones before the user's words when it executes
+  // jigsaw-transfer.
+  app.add_option("--root", g_root,
+                 "images and containers (default /var/lib/jigsaw, rootless ~/.local/share/jigsaw)")
       ->take_last();
   app.add_option("--run-root", g_run_root,
                  "states of running containers (default /run/jigsaw, rootless $XDG_RUNTIME_DIR/jigsaw)")
@@ -24,5 +26,7 @@ void settle_paths() {
 }
 
 engine::Paths paths() { return engine::paths(g_root, g_run_root); }
+
+image::Store open_store() { return image::Store::open(paths().root); }
 
 }  // namespace jigsaw::commands

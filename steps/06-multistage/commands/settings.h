@@ -4,6 +4,7 @@
 #include <string>
 
 #include "engine/paths.h"
+#include "image/store.h"
 
 namespace CLI {
 class App;
@@ -17,5 +18,7 @@ void add_settings(CLI::App& app);
 void settle_paths();
 // The places they name, or the defaults. To be called once the command line is parsed.
 engine::Paths paths();
+// The store below the root.
+image::Store open_store();
 
 }  // namespace jigsaw::commands

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "commands/image_commands.h"
 #include "engine/containers.h"
+#include "image/names.h"
 
 namespace jigsaw::commands {
 namespace {
@@ -43,7 +44,10 @@ void remove_unnamed(const image::Store& store, bool all) {
     }
     if (std::find(used.begin(), used.end(), id) == used.end()) {
       store.remove_image(tag.descriptor.digest);
-      std::fputs(fmt::format("deleted: {}\n", tag.name.empty() ? tag.descriptor.digest.text() : short_name(tag.name)).c_str(), stdout);
+      std::fputs(fmt::format("deleted: {}\n",
+                             tag.name.empty() ? tag.descriptor.digest.text() : image::short_name(tag.name))
+                     .c_str(),
+                 stdout);
     }
   }
 }
@@ -59,7 +63,9 @@ int prune(bool all) {
   remove_unnamed(store, all);
   const auto collected = store.collect(image::Store::Wait::kYes);
   std::fputs(fmt::format("removed {} blobs and {} layers: {}\n", collected->blobs, collected->layers,
-                         text::human_size(collected->bytes)).c_str(), stdout);
+                         text::human_size(collected->bytes))
+                 .c_str(),
+             stdout);
   return 0;
 }
 
@@ -70,9 +76,11 @@ void add_system(CLI::App& app) {
   CLI::App* system = app.add_subcommand("system", "look after the disk");
   system->require_subcommand(1);
   cli::on_run(*system->add_subcommand("df", "show what images and layers take"), df);
-  CLI::App* command = system->add_subcommand("prune", "remove ended containers, unnamed images and leftovers");
+  CLI::App* command =
+      system->add_subcommand("prune", "remove ended containers, unnamed images and leftovers");
   command->add_flag("-a,--all", all, "also named images that no container uses");
-  command->add_flag_function("-f,--force", [](int64_t) {}, "accepted for docker's sake: nothing is asked");
+  command->add_flag_function(
+      "-f,--force", [](int64_t) {}, "accepted for docker's sake: nothing is asked");
   cli::on_run(*command, [] { return prune(all); });
 }
 

@@ -3,6 +3,7 @@
 #include "base/cli.h"
 #include "base/error.h"
 #include "commands/image_commands.h"
+#include "image/names.h"
 #include "image/reference.h"
 
 namespace jigsaw::commands {
@@ -16,11 +17,12 @@ void add_tag(CLI::App& app) {
   cli::on_run(*command, [] {
     const image::Reference reference = image::parse_reference(target);
     if (!reference.digest.empty()) {
-      throw Error("a new name can't hold a digest", "a digest is what the content has, not what it is called");
+      throw Error("a new name can't hold a digest",
+                  "a digest is what the content has, not what it is called");
     }
     const image::Store store = open_store();
     const files::Lock lock = store.use();
-    store.tag(image::with_default_tag(reference).text(), named_image(store, source).descriptor);
+    store.tag(image::with_default_tag(reference).text(), image::named(store, source).descriptor);
     return 0;
   });
 }

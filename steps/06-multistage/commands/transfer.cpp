@@ -1,5 +1,5 @@
-// Commands that need the network or compression live in a program of their own: the libraries behind them take longer
-// to load than a whole container takes to run. git does the same with git-remote-https.
+// Commands that need the network or compression live in a program of their own: the libraries behind them
+// take longer to load than a whole container takes to run. git does the same with git-remote-https.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
@@ -30,8 +30,9 @@ void add_transfer(CLI::App& app, const char* name, const char* description) {
     const engine::Paths places = paths();
     words.insert(words.begin() + 1, {"--root", places.root, "--run-root", places.run_root});
     const std::string program = transfer_program();
-    process::exec({.arguments = std::move(words), .environment = process::current_environment(), .file = program},
-                  "another program of jigsaw holds the network and compression libraries");
+    process::exec(
+        {.arguments = std::move(words), .environment = process::current_environment(), .file = program},
+        "another program of jigsaw holds the network and compression libraries");
   });
 }
 

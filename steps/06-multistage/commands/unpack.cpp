@@ -5,12 +5,13 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "commands/image_commands.h"
+#include "image/names.h"
 #include "image/unpack.h"
 
 namespace jigsaw::commands {
 namespace {
 
-struct Options {
+struct UnpackOptions {
   std::string image;
   std::string directory;
   std::string platform;
@@ -31,9 +32,11 @@ image::LayoutImage from_layout(std::string_view text, const image::Platform& pla
   throw Error(fmt::format("{} is no directory", text::quoted(whole)), "write oci:DIRECTORY:TAG");
 }
 
-int unpack(const Options& options) {
-  const image::Platform platform = options.platform.empty() ? image::host_platform() : image::parse_platform(options.platform);
-  const auto progress = progress::make_reporter(2, options.quiet ? progress::Style::kQuiet : progress::Style::kAuto);
+int unpack(const UnpackOptions& options) {
+  const image::Platform platform =
+      options.platform.empty() ? image::host_platform() : image::parse_platform(options.platform);
+  const auto progress =
+      progress::make_reporter(2, options.quiet ? progress::Style::kQuiet : progress::Style::kAuto);
   const image::UnpackOptions how{.on_layer = [&](const image::Descriptor& layer) {
     progress->line(fmt::format("unpack {} ({})", layer.digest.short_id(), text::human_size(layer.size)));
   }};
@@ -44,16 +47,18 @@ int unpack(const Options& options) {
   }
   const image::Store store = open_store();
   const files::Lock lock = store.use();
-  const image::Tag tag = named_image(store, options.image);
+  const image::Tag tag = image::named(store, options.image);
   const image::Image image = store.read_image(tag.descriptor, options.image, platform);
-  image::unpack_image(image, [&](const image::Descriptor& blob) { return store.open_blob(blob.digest); }, options.directory, how);
+  image::unpack_image(
+      image, [&](const image::Descriptor& blob) { return store.open_blob(blob.digest); }, options.directory,
+      how);
   return 0;
 }
 
 }  // namespace
 
 void add_unpack(CLI::App& app) {
-  static Options options;
+  static UnpackOptions options;
   CLI::App* command = app.add_subcommand("unpack", "write an image's root file system to a directory");
   command->add_option("image", options.image, "an image of the store, or oci:DIRECTORY:TAG")->required();
   command->add_option("directory", options.directory, "where to: a new or empty directory")->required();

@@ -7,7 +7,7 @@
 namespace jigsaw::oci {
 namespace {
 
-struct Options {
+struct CreateOptions {
   std::string bundle = ".";
   std::string config = "config.json";
   std::string pid_file;
@@ -21,7 +21,7 @@ struct Options {
   bool subreaper = true;
 };
 
-runtime::Surroundings surroundings(const Options& options) {
+runtime::Surroundings surroundings(const CreateOptions& options) {
   runtime::Surroundings result;
   result.state_root = std::filesystem::absolute(state_root()).lexically_normal();
   result.id = options.id;
@@ -36,7 +36,7 @@ runtime::Surroundings surroundings(const Options& options) {
   return result;
 }
 
-runtime::Spec read_spec(const Options& options) {
+runtime::Spec read_spec(const CreateOptions& options) {
   std::error_code missing;
   if (!std::filesystem::is_directory(options.bundle, missing)) {
     throw fail("bundle {} is not a directory", options.bundle);
@@ -45,7 +45,7 @@ runtime::Spec read_spec(const Options& options) {
   return runtime::parse_spec(files::read(path), path);
 }
 
-void add_options(CLI::App& command, Options& options) {
+void add_options(CLI::App& command, CreateOptions& options) {
   command.add_option("-b,--bundle", options.bundle, "directory with config.json");
   command.add_option("-f,--config", options.config, "name of the configuration file");
   command.add_option("--pid-file", options.pid_file, "file that gets the pid of the first process");
@@ -61,7 +61,7 @@ void add_options(CLI::App& command, Options& options) {
 
 void add_create(CLI::App& app) {
   CLI::App* command = app.add_subcommand("create", "make a container from a bundle");
-  static Options options;
+  static CreateOptions options;
   add_options(*command, options);
   on_run(*command, [] {
     runtime::create(read_spec(options), surroundings(options));
@@ -71,7 +71,7 @@ void add_create(CLI::App& app) {
 
 void add_run(CLI::App& app) {
   CLI::App* command = app.add_subcommand("run", "make a container, run it, and remove it");
-  static Options options;
+  static CreateOptions options;
   command->add_flag("-d,--detach", options.detach, "return once it runs");
   command->add_flag("--keep", options.keep, "do not remove it at the end");
   add_options(*command, options);

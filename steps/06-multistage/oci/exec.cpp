@@ -10,7 +10,7 @@
 namespace jigsaw::oci {
 namespace {
 
-struct Options {
+struct ExecOptions {
   runtime::ExecOptions exec;
   std::string process_file;
   std::string cwd;
@@ -37,7 +37,7 @@ void set_user(runtime::Process& process, const std::string& user) {
 }
 
 // The container's own process from its config.json, changed by the options.
-runtime::Process from_options(const Options& options) {
+runtime::Process from_options(const ExecOptions& options) {
   const runtime::State state = runtime::StateDirectory::open(options.exec.state_root, options.exec.id).load();
   const std::string path = state.bundle + "/config.json";
   const runtime::Spec spec = runtime::parse_spec(files::read(path), path);
@@ -66,7 +66,7 @@ runtime::Process from_options(const Options& options) {
   return process;
 }
 
-runtime::Process wanted_process(const Options& options) {
+runtime::Process wanted_process(const ExecOptions& options) {
   if (options.process_file.empty()) {
     return from_options(options);
   }
@@ -75,7 +75,7 @@ runtime::Process wanted_process(const Options& options) {
   return process;
 }
 
-void add_process_options(CLI::App& command, Options& options) {
+void add_process_options(CLI::App& command, ExecOptions& options) {
   command.add_option("-p,--process", options.process_file, "file with the process as JSON");
   command.add_option("--cwd", options.cwd, "working directory");
   command.add_option("-u,--user", options.user, "UID or UID:GID");
@@ -92,7 +92,7 @@ void add_process_options(CLI::App& command, Options& options) {
 
 void add_exec(CLI::App& app) {
   CLI::App* command = app.add_subcommand("exec", "run a further program in a container");
-  static Options options;
+  static ExecOptions options;
   add_process_options(*command, options);
   command->add_flag("-d,--detach", options.detach, "return once it runs");
   command->add_option("--pid-file", options.exec.pid_file, "file that gets its pid");

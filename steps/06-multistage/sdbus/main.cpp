@@ -17,18 +17,18 @@ using namespace jigsaw::sdbus;
 
 namespace {
 
-struct Options {
+struct MainOptions {
   std::vector<std::string> words;  // "system" or "user", the unit, …
 };
 
-const std::string& word(const Options& options, size_t at, const char* name) {
+const std::string& word(const MainOptions& options, size_t at, const char* name) {
   if (options.words.size() <= at) {
     throw fail("{} is missing", name);
   }
   return options.words[at];
 }
 
-void start(sd_bus* bus, const Options& options) {
+void start(sd_bus* bus, const MainOptions& options) {
   const std::string& unit = word(options, 1, "UNIT");
   const uint32_t pid = static_cast<uint32_t>(text::parse_u64(word(options, 3, "PID"), "PID", INT32_MAX));
   const Message message = call_to(bus, "StartTransientUnit");
@@ -46,7 +46,7 @@ void start(sd_bus* bus, const Options& options) {
   run_job(bus, message, fmt::format("start the scope {}", unit));
 }
 
-void set(sd_bus* bus, const Options& options) {
+void set(sd_bus* bus, const MainOptions& options) {
   const std::string& unit = word(options, 1, "UNIT");
   const Message message = call_to(bus, "SetUnitProperties");
   must(sd_bus_message_append(message.get(), "sb", unit.c_str(), 1), unit);
@@ -58,7 +58,7 @@ void set(sd_bus* bus, const Options& options) {
   send(bus, message, fmt::format("set the properties of {}", unit));
 }
 
-void stop(sd_bus* bus, const Options& options) {
+void stop(sd_bus* bus, const MainOptions& options) {
   const std::string& unit = word(options, 1, "UNIT");
   const Message message = call_to(bus, "StopUnit");
   must(sd_bus_message_append(message.get(), "ss", unit.c_str(), "replace"), unit);
@@ -74,7 +74,7 @@ void stop(sd_bus* bus, const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
+  MainOptions options;
   return cli::run_main(argc, argv, {"jigsaw-sdbus", "ask systemd for a container's cgroup"}, [&](CLI::App& app) {
     for (const auto& [name, action] : {std::pair{"start", &start}, std::pair{"set", &set}, std::pair{"stop", &stop}}) {
       CLI::App* command = app.add_subcommand(name, "see the top of its source");

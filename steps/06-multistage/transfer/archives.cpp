@@ -5,8 +5,10 @@
 #include "base/cli.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "commands/settings.h"
 #include "image/docker_archive.h"
 #include "image/layout.h"
+#include "image/names.h"
 #include "image/pull.h"
 #include "image/reference.h"
 #include "image/transport.h"
@@ -36,18 +38,14 @@ struct CopyCommand {
   Output progress;
 };
 
-image::Image find_image(const image::Store& store, const std::string& name) {
-  return store.image(store.find(name) ? name : image::with_default_tag(image::parse_reference(name)).text());
-}
-
 int save(const SaveOptions& options) {
-  const image::Store store = open_store();
+  const image::Store store = commands::open_store();
   const files::Lock lock = store.use();
   const auto progress = options.progress.reporter();
   const image::CopyOptions how{.progress = progress.get()};
   std::vector<image::Image> images;
   for (const std::string& name : options.images) {
-    images.push_back(find_image(store, name));
+    images.push_back(image::named_image(store, name));
   }
   if (options.format == "oci-archive") {
     image::LayoutArchiveDestination archive(options.output, store.temporary_directory());
@@ -61,7 +59,8 @@ int save(const SaveOptions& options) {
     image::DockerArchiveDestination archive(options.output, store.temporary_directory());
     for (const image::Image& image : images) {
       image::StoreSource source(store, image);
-      archive.set_names(image.name.empty() ? std::vector<std::string>{} : std::vector<std::string>{image.name});
+      archive.set_names(image.name.empty() ? std::vector<std::string>{}
+                                           : std::vector<std::string>{image.name});
       image::copy(source, archive, how);
     }
     archive.close();
@@ -81,13 +80,14 @@ int save(const SaveOptions& options) {
 }
 
 int load(const LoadOptions& options) {
-  const image::Store store = open_store();
+  const image::Store store = commands::open_store();
   const files::Lock lock = store.use();
   const auto progress = options.progress.reporter();
   for (const image::NamedSource& each : image::open_all(options.input, store)) {
     const std::string first = each.names.empty() ? "" : each.names.front();
     const image::PullOptions how{.progress = progress.get()};
-    const image::Image image = image::carry_out(store, *each.source, image::plan_pull(store, *each.source, first, how), how);
+    const image::Image image =
+        image::carry_out(store, *each.source, image::plan_pull(store, *each.source, first, how), how);
     for (size_t i = 1; i < each.names.size(); ++i) {
       store.tag(each.names[i], image.descriptor);
     }
@@ -97,7 +97,7 @@ int load(const LoadOptions& options) {
 }
 
 int copy(const CopyCommand& options) {
-  const image::Store store = open_store();
+  const image::Store store = commands::open_store();
   const files::Lock lock = store.use();
   const auto progress = options.progress.reporter();
   const image::RegistryOptions registry = options.registry.options();
@@ -125,7 +125,8 @@ void add_save(CLI::App& app) {
 }
 
 void add_load(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("load", "read images from an archive (docker-archive, oci-archive) or an image layout");
+  CLI::App* command = app.add_subcommand(
+      "load", "read images from an archive (docker-archive, oci-archive) or an image layout");
   auto options = std::make_shared<LoadOptions>();
   command->add_option("-i,--input", options->input, "the file or directory (default: standard input)");
   add_output(*command, options->progress);
@@ -133,10 +134,16 @@ void add_load(CLI::App& app) {
 }
 
 void add_copy(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("copy", "copy an image between registries, archives, layouts and the store");
+  CLI::App* command =
+      app.add_subcommand("copy", "copy an image between registries, archives, layouts and the store");
   auto options = std::make_shared<CopyCommand>();
-  command->add_option("from", options->from, "docker://REF, oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE, or an image of the store")->required();
-  command->add_option("to", options->to, "docker://REF, oci:DIR:TAG, oci-archive:FILE or docker-archive:FILE")->required();
+  command
+      ->add_option(
+          "from", options->from,
+          "docker://REF, oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE, or an image of the store")
+      ->required();
+  command->add_option("to", options->to, "docker://REF, oci:DIR:TAG, oci-archive:FILE or docker-archive:FILE")
+      ->required();
   command->add_option("--platform", options->platform, "of several, the image for OS/ARCH[/VARIANT]");
   command->add_flag("--all", options->all, "an index with the images for all platforms");
   add_output(*command, options->progress);

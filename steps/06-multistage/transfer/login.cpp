@@ -13,7 +13,7 @@
 namespace jigsaw::transfer {
 namespace {
 
-struct Options {
+struct LoginOptions {
   std::string registry{image::kDefaultRegistry};
   std::string user;
   std::string password;
@@ -57,8 +57,9 @@ std::string registry_name(const std::string& text) {
   return reference.registry;
 }
 
-int login(Options& options) {
-  const std::string registry = options.registry == image::kDefaultRegistry ? options.registry : registry_name(options.registry);
+int login(LoginOptions& options) {
+  const std::string registry =
+      options.registry == image::kDefaultRegistry ? options.registry : registry_name(options.registry);
   if (options.user.empty()) {
     options.user = ask("user name: ");
   }
@@ -72,10 +73,14 @@ int login(Options& options) {
   }
   image::RegistryOptions how = options.flags.options();
   how.given = image::Credentials{options.user, options.password, ""};
-  image::Registry(image::Reference{.registry = registry, .repository = {}, .tag = {}, .digest = {}}, image::Registry::Access::kPull, how)
+  image::Registry(image::Reference{.registry = registry, .repository = {}, .tag = {}, .digest = {}},
+                  image::Registry::Access::kPull, how)
       .check_access();
   image::store_credentials(how.credentials, registry, *how.given);
-  std::fputs(fmt::format("logged in to {} as {}; the password is in {}\n", registry, options.user, how.credentials.write).c_str(), stderr);
+  std::fputs(fmt::format("logged in to {} as {}; the password is in {}\n", registry, options.user,
+                         how.credentials.write)
+                 .c_str(),
+             stderr);
   return 0;
 }
 
@@ -83,10 +88,11 @@ int login(Options& options) {
 
 void add_login(CLI::App& app) {
   CLI::App* command = app.add_subcommand("login", "remember the password for a registry");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LoginOptions>();
   command->add_option("registry", options->registry, "its name (default docker.io)");
   command->add_option("-u,--username", options->user, "who we are there");
-  command->add_option("-p,--password", options->password, "better not on the command line, where others can read it");
+  command->add_option("-p,--password", options->password,
+                      "better not on the command line, where others can read it");
   command->add_flag("--password-stdin", options->password_stdin, "read the password from standard input");
   add_registry_flags(*command, options->flags);
   cli::on_run(*command, [options] { return login(*options); });
@@ -94,11 +100,13 @@ void add_login(CLI::App& app) {
 
 void add_logout(CLI::App& app) {
   CLI::App* command = app.add_subcommand("logout", "forget the password for a registry");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LoginOptions>();
   command->add_option("registry", options->registry, "its name (default docker.io)");
-  command->add_option("--authfile", options->flags.authfile, "file with credentials (default: podman's and docker's)");
+  command->add_option("--authfile", options->flags.authfile,
+                      "file with credentials (default: podman's and docker's)");
   cli::on_run(*command, [options] {
-    const std::string registry = options->registry == image::kDefaultRegistry ? options->registry : registry_name(options->registry);
+    const std::string registry =
+        options->registry == image::kDefaultRegistry ? options->registry : registry_name(options->registry);
     if (!image::erase_credentials(options->flags.options().credentials, registry)) {
       throw Error(fmt::format("no password for {} is remembered", registry));
     }

@@ -1,4 +1,5 @@
-// jigsaw-transfer: what moves images over the network or through compression. `jigsaw` executes it with its own words.
+// jigsaw-transfer: what moves images over the network or through compression. `jigsaw` executes it with its
+// own words.
 #include <CLI/CLI.hpp>
 
 #include "base/cli.h"

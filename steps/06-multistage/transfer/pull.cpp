@@ -5,6 +5,7 @@
 #include "base/cli.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "commands/settings.h"
 #include "image/pull.h"
 #include "image/reference.h"
 #include "image/transport.h"
@@ -13,7 +14,7 @@
 namespace jigsaw::transfer {
 namespace {
 
-struct Options {
+struct PullOptions {
   std::vector<std::string> images;
   std::string platform;
   bool dry_run = false;
@@ -28,30 +29,39 @@ std::string name_for(const image::Location& from) {
     return image::with_default_tag(image::parse_reference(from.name)).text();
   }
   const std::string base = text::lower(std::filesystem::path(from.path).filename().string());
-  return image::with_default_tag(image::parse_reference(fmt::format("localhost/{}{}{}", base, from.name.empty() ? "" : ":", from.name))).text();
+  return image::with_default_tag(image::parse_reference(fmt::format("localhost/{}{}{}", base,
+                                                                    from.name.empty() ? "" : ":", from.name)))
+      .text();
 }
 
 std::string_view word(image::LayerState state) {
   switch (state) {
-    case image::LayerState::kHere: return "here";
-    case image::LayerState::kPacked: return "here, to be unpacked";
-    case image::LayerState::kMissing: break;
+    case image::LayerState::kHere:
+      return "here";
+    case image::LayerState::kPacked:
+      return "here, to be unpacked";
+    case image::LayerState::kMissing:
+      break;
   }
   return "to be fetched";
 }
 
 void print_plan(const image::PullPlan& plan) {
-  std::string text = fmt::format("{}: {}\n", plan.name, plan.unchanged ? "unchanged" : plan.descriptor.digest.text());
+  std::string text =
+      fmt::format("{}: {}\n", plan.name, plan.unchanged ? "unchanged" : plan.descriptor.digest.text());
   size_t missing = 0;
   for (const image::LayerPlan& layer : plan.layers) {
-    text += fmt::format("  {}  {:>8}  {}\n", layer.blob.digest.short_id(), text::human_size(layer.blob.size), word(layer.state));
+    text += fmt::format("  {}  {:>8}  {}\n", layer.blob.digest.short_id(), text::human_size(layer.blob.size),
+                        word(layer.state));
     missing += layer.state == image::LayerState::kMissing ? 1 : 0;
   }
-  text += fmt::format("  to fetch: {} bytes in {} of {} layers\n", plan.bytes_to_fetch(), missing, plan.layers.size());
+  text += fmt::format("  to fetch: {} bytes in {} of {} layers\n", plan.bytes_to_fetch(), missing,
+                      plan.layers.size());
   std::fputs(text.c_str(), stdout);
 }
 
-void pull_one(const Options& options, const image::Store& store, const std::string& text, progress::Reporter& progress) {
+void pull_one(const PullOptions& options, const image::Store& store, const std::string& text,
+              progress::Reporter& progress) {
   image::Location from = image::parse_location(text);
   const std::string name = name_for(from);
   if (from.kind == image::Location::Kind::kPlain) {
@@ -72,16 +82,19 @@ void pull_one(const Options& options, const image::Store& store, const std::stri
 }  // namespace
 
 void add_pull(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("pull", "fetch an image from a registry (or oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE)");
-  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "pull", "fetch an image from a registry (or oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE)");
+  auto options = std::make_shared<PullOptions>();
   command->add_option("image", options->images, "registry_name/user_name/image_name:tag")->required();
-  command->add_option("--platform", options->platform, "of several, the image for OS/ARCH[/VARIANT] (default: this machine's)");
-  command->add_flag("--dry-run", options->dry_run, "only say which layers are here and what would be fetched");
+  command->add_option("--platform", options->platform,
+                      "of several, the image for OS/ARCH[/VARIANT] (default: this machine's)");
+  command->add_flag("--dry-run", options->dry_run,
+                    "only say which layers are here and what would be fetched");
   add_output(*command, options->output);
   add_registry_flags(*command, options->registry);
   cli::on_run(*command, [options] {
     const auto progress = options->output.reporter();
-    const image::Store store = open_store();
+    const image::Store store = commands::open_store();
     for (const std::string& image : options->images) {
       pull_one(*options, store, image, *progress);
     }

@@ -5,7 +5,9 @@
 #include "base/cli.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "commands/settings.h"
 #include "image/copy.h"
+#include "image/names.h"
 #include "image/reference.h"
 #include "image/transport.h"
 #include "transfer/transfer.h"
@@ -15,7 +17,7 @@ namespace {
 
 constexpr size_t kMountCandidates = 3;
 
-struct Options {
+struct PushOptions {
   std::string image;
   std::string destination;
   std::vector<std::string> with;
@@ -43,7 +45,8 @@ std::vector<std::string> mount_candidates(const image::Store& store, const image
       continue;
     }
     const image::Reference other = image::parse_reference(tag.name);
-    const bool known = std::find(repositories.begin(), repositories.end(), other.repository) != repositories.end();
+    const bool known =
+        std::find(repositories.begin(), repositories.end(), other.repository) != repositories.end();
     if (other.registry == destination.registry && other.repository != destination.repository && !known) {
       repositories.push_back(other.repository);
     }
@@ -51,21 +54,18 @@ std::vector<std::string> mount_candidates(const image::Store& store, const image
   return repositories;
 }
 
-image::Image find_image(const image::Store& store, const std::string& name) {
-  return store.image(store.find(name) ? name : image::with_default_tag(image::parse_reference(name)).text());
-}
-
-int push(const Options& options) {
-  const image::Store store = open_store();
+int push(const PushOptions& options) {
+  const image::Store store = commands::open_store();
   const files::Lock lock = store.use();
   const auto progress = options.output.reporter();
-  std::vector<image::Image> images = {find_image(store, options.image)};
+  std::vector<image::Image> images = {image::named_image(store, options.image)};
   for (const std::string& name : options.with) {
-    images.push_back(find_image(store, name));
+    images.push_back(image::named_image(store, name));
   }
   const std::string target = options.destination.empty() ? images.front().name : options.destination;
   if (target.empty()) {
-    throw Error(fmt::format("the image {} has no name to push to", options.image), "say where: jigsaw push IMAGE DESTINATION");
+    throw Error(fmt::format("the image {} has no name to push to", options.image),
+                "say where: jigsaw push IMAGE DESTINATION");
   }
   image::Location to = image::parse_location(target);
   image::RegistryDestination::Options registry{.registry = options.registry.options()};
@@ -75,7 +75,9 @@ int push(const Options& options) {
     registry.chunk = options.chunk.empty() ? 0 : text::parse_size(options.chunk, "--chunk-size");
   }
   const image::CopyOptions how{.platforms = image::CopyOptions::Platforms::kAll,
-                               .compression = parse_compression(options.compression), .store = &store, .progress = progress.get()};
+                               .compression = parse_compression(options.compression),
+                               .store = &store,
+                               .progress = progress.get()};
   std::unique_ptr<image::Source> source;
   if (images.size() == 1) {
     source = std::make_unique<image::StoreSource>(store, images.front());
@@ -91,12 +93,17 @@ int push(const Options& options) {
 }  // namespace
 
 void add_push(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("push", "send an image to a registry (or oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE)");
-  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "push", "send an image to a registry (or oci:DIR:TAG, oci-archive:FILE, docker-archive:FILE)");
+  auto options = std::make_shared<PushOptions>();
   command->add_option("image", options->image, "an image of the store")->required();
   command->add_option("destination", options->destination, "where to (default: what the image's name says)");
-  command->add_option("--with", options->with, "a further image, for another platform: an index of all is pushed")->allow_extra_args(false);
-  command->add_option("--compression", options->compression, "of layers that were built here: gzip (default), zstd or none");
+  command
+      ->add_option("--with", options->with,
+                   "a further image, for another platform: an index of all is pushed")
+      ->allow_extra_args(false);
+  command->add_option("--compression", options->compression,
+                      "of layers that were built here: gzip (default), zstd or none");
   command->add_option("--chunk-size", options->chunk, "send blobs in pieces of this size (default: whole)");
   add_output(*command, options->output);
   add_registry_flags(*command, options->registry);

@@ -49,6 +49,4 @@ void add_output(CLI::App& command, Output& output);
 // --platform OS/ARCH[/VARIANT]
 std::optional<image::Platform> platform_of(const std::string& text);
 
-image::Store open_store();
-
 }  // namespace jigsaw::transfer

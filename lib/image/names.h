@@ -1,0 +1,27 @@
+// Images of the store as people name them: by a reference with parts left out, by an id or by the beginning
+// of one.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "image/store.h"
+
+namespace jigsaw::image {
+
+// "alpine" -> "docker.io/library/alpine:latest"; throws what is wrong with the text.
+std::string full_name(const std::string& text);
+// The other way round; "" stays "", and a name that another program gave stays as it is.
+std::string short_name(const std::string& full);
+
+// jigsaw/base, which is part of this program and needs no registry.
+bool is_embedded(const std::string& text);
+
+// What `text` stands for, if it is there. jigsaw/base is put into the store when it is first asked for.
+std::optional<Tag> find_named(const Store& store, const std::string& text);
+// The same; throws "no such image" with the nearest name, or what is wrong with `text`.
+Tag named(const Store& store, const std::string& text);
+// The same, read and checked. Its name is the full one, or `text` for an image without a name.
+Image named_image(const Store& store, const std::string& text);
+
+}  // namespace jigsaw::image

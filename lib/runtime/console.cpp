@@ -86,11 +86,14 @@ std::vector<int> Console::master_if_any() const {
   return master_ ? std::vector<int>{master_.get()} : std::vector<int>{};
 }
 
-Console open_console(int root, const Process* process) {
+Console open_console(int root, const Process* process, ShowConsole show) {
   if (process == nullptr || !process->terminal) {
     return {};
   }
   Console console = make_pair(root, *process);
+  if (show == ShowConsole::kNo) {
+    return console;
+  }
   constexpr const char* kWhy = "the terminal is also known as /dev/console";
   const Fd place = rootfs::make_file_in_root(root, "/dev/console", 0600, kWhy);
   const Fd shown = sys::clone_mount(console.slave(), "", sys::Depth::kThisMount, kWhy);

@@ -27,8 +27,10 @@ class Console {
   Fd slave_;
 };
 
-// If the process wants a terminal: a pair from `root`'s /dev/pts, shown as /dev/console too, owned by the process's user.
-Console open_console(int root, const Process* process);
+enum class ShowConsole { kNo, kYes };
+// If the process wants a terminal: a pair from `root`'s /dev/pts, owned by the process's user and shown as /dev/console
+// too if something may be mounted there.
+Console open_console(int root, const Process* process, ShowConsole show);
 // The same for a process that is added to a running container, whose root is our root already.
 Console open_console_inside(const Process& process);
 

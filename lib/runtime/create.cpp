@@ -20,6 +20,7 @@
 #include "runtime/root.h"
 #include "runtime/scope.h"
 #include "runtime/setup.h"
+#include "runtime/kernel_check.h"
 #include "runtime/start_socket.h"
 
 #ifndef CLONE_NEWTIME
@@ -219,6 +220,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   validate(spec);
   check_id(surroundings.id);
   check_root(spec, surroundings);
+  check_against_kernel(spec);
   if (spec.process && spec.process->terminal && surroundings.console_socket.empty() && starting == Starting::kLater) {
     throw Error("process.terminal is true, but nobody takes the terminal", "give --console-socket");
   }
@@ -249,6 +251,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   prepared.filter = compile_filter(spec, surroundings, directory);
   prepared.mount_maps = make_mount_maps(spec);
   prepared.dies_with_parent = starting == Starting::kAtOnce;
+  prepared.own_mounts = has_own_mounts(spec);
   prepared.state = state;
   if (starting == Starting::kLater) {
     prepared.start_socket = listen_for_start(directory);
@@ -276,9 +279,9 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   child.release();
   if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
     child.wait_reached(kStopRuntimeHooks);
-    const std::string json = state_json(state, Status::kCreating);
-    run_hooks(spec.hooks.prestart, json, "prestart");
-    run_hooks(spec.hooks.create_runtime, json, "createRuntime");
+    // prestart comes from a time when it ran at the start of a container that had been created.
+    run_hooks(spec.hooks.prestart, state_json(state, Status::kCreated), "prestart");
+    run_hooks(spec.hooks.create_runtime, state_json(state, Status::kCreating), "createRuntime");
     child.release();
   }
   std::vector<Fd> handed_over = child.wait_reached(kStopCreated);

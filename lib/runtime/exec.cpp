@@ -15,6 +15,8 @@
 #include "runtime/create.h"
 #include "runtime/identity.h"
 #include "runtime/kernel_settings.h"
+#include "runtime/kernel_check.h"
+#include "runtime/root.h"
 #include "runtime/scheduling.h"
 #include "runtime/setup.h"
 
@@ -24,6 +26,7 @@ namespace {
 struct Target {
   State state;
   Fd process;                    // the container's first process
+  Fd root;                       // its root, if it is in our mount namespace: entering that changes nothing
   uint64_t namespaces = 0;       // kinds to enter
   cgroups::Cgroup cgroup;
   std::optional<security::SeccompProgram> filter;
@@ -41,6 +44,7 @@ Target find_target(const ExecOptions& options) {
   }
   const std::string pid = std::to_string(state.pid);
   const uint64_t set = namespaces::differing(pid);
+  Fd root = (set & CLONE_NEWNS) == 0 ? files::open(fmt::format("/proc/{}/root", pid), O_PATH | O_DIRECTORY) : Fd();
   // Asked again: what was looked up by number belongs to this process only if it is still alive.
   if (!open_process(state)) {
     throw fail("container {} is not running", options.id);
@@ -54,7 +58,7 @@ Target find_target(const ExecOptions& options) {
     throw fail("cgroup {} of the container does not exist", options.cgroup.empty() ? state.cgroup : options.cgroup);
   }
   cgroup.prepare_join();
-  return {std::move(state), std::move(*process), set, std::move(cgroup), load_filter(directory)};
+  return {std::move(state), std::move(*process), std::move(root), set, std::move(cgroup), load_filter(directory)};
 }
 
 [[noreturn]] void become_process(const Target& target, const Process& process, const ExecOptions& options, process::Gate& gate) {
@@ -62,6 +66,9 @@ Target find_target(const ExecOptions& options) {
   set_affinity(process.affinity.initial);
   target.cgroup.join();
   namespaces::enter_those_of(target.process.get(), target.namespaces & ~uint64_t{CLONE_NEWPID});
+  if (target.root) {
+    enter_by_chroot(target.root.get());
+  }
   if ((target.namespaces & CLONE_NEWUSER) != 0) {
     become_root_of_user_namespace();
   }
@@ -91,6 +98,7 @@ void hand_out(const ExecOptions& options, const process::Child& child) {
 
 process::ExitStatus exec(const Process& process, const ExecOptions& options) {
   validate(process);
+  check_against_kernel(process);
   const bool foreground = options.mode == RunOptions::Mode::kForeground;
   if (process.terminal && options.console_socket.empty() && !foreground) {
     throw Error("the process wants a terminal, but nobody takes it", "give --console-socket");

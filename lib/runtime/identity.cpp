@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +19,7 @@
 #include "base/sys.h"
 #include "process/exec.h"
 #include "process/signals.h"
+#include "runtime/kernel_check.h"
 #include "runtime/scheduling.h"
 #include "runtime/setup.h"
 #include "security/user.h"
@@ -23,6 +27,7 @@
 namespace jigsaw::runtime {
 namespace {
 
+constexpr ino_t kProcRoot = 1;  // PROC_ROOT_INO
 constexpr security::CapabilitySet kSysAdmin = security::CapabilitySet{1} << 21;
 
 bool loads_with_privilege(const Process& process, const std::optional<security::SeccompProgram>& filter) {
@@ -63,25 +68,29 @@ void check_inside(const std::string& cwd) {
   }
 }
 
-void set_label(const std::string& file, const std::string& value, const std::string& what) {
-  if (const int number = sys::try_write_file(file, value, "the security module confines the program"); number != 0) {
-    throw system_error(number, fmt::format("apply the {} {}", what, value))
-        .with_hint(fmt::format("the running kernel may have no {}", what.substr(0, what.find(' '))));
+// A file of our own below /proc, which is the container's by now: only a real procfs will do, with nothing mounted over
+// the file (CVE-2025-52881).
+Fd open_own_attribute(const std::string& name) {
+  constexpr const char* kWhy = "a security module reads what is to come from here";
+  const Fd proc = files::open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  struct statfs system {};
+  struct stat status {};
+  if (::fstatfs(proc.get(), &system) != 0 || system.f_type != PROC_SUPER_MAGIC || ::fstat(proc.get(), &status) != 0 ||
+      status.st_ino != kProcRoot) {
+    throw fail("/proc is no procfs in this container: a security label can't be set through it");
   }
+  return sys::openat2(proc.get(), "thread-self/attr/" + name,
+                      {.flags = O_WRONLY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS}, kWhy);
 }
 
 void set_labels(const Process& process) {
-  if (!process.apparmor_profile.empty() && process.apparmor_profile != "unconfined") {
-    if (files::read_if_exists("/sys/module/apparmor/parameters/enabled").value_or("N") != "Y\n") {
-      throw Error(fmt::format("the AppArmor profile {} can't be applied: this kernel runs without AppArmor", process.apparmor_profile));
-    }
-    set_label("/proc/self/attr/apparmor/exec", "exec " + process.apparmor_profile, "AppArmor profile");
+  const SecurityModules& modules = security_modules();
+  if (modules.apparmor && !process.apparmor_profile.empty() && process.apparmor_profile != "unconfined") {
+    sys::write_fd(open_own_attribute("apparmor/exec").get(), "exec " + process.apparmor_profile, "/proc/thread-self/attr/apparmor/exec",
+                  "AppArmor confines the program");
   }
-  if (!process.selinux_label.empty()) {
-    if (!files::exists("/proc/self/attr/exec") || !files::exists("/sys/fs/selinux/enforce")) {
-      throw Error(fmt::format("the SELinux label {} can't be applied: this kernel runs without SELinux", process.selinux_label));
-    }
-    set_label("/proc/self/attr/exec", process.selinux_label, "SELinux label");
+  if (modules.selinux && !process.selinux_label.empty()) {
+    sys::write_fd(open_own_attribute("exec").get(), process.selinux_label, "/proc/thread-self/attr/exec", "SELinux confines the program");
   }
 }
 

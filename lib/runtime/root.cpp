@@ -17,6 +17,7 @@
 #include "rootfs/pivot.h"
 #include "rootfs/safe_path.h"
 #include "runtime/cgroup_mount.h"
+#include "runtime/kernel_check.h"
 
 namespace jigsaw::runtime {
 namespace {
@@ -37,12 +38,20 @@ bool comes_late(const std::vector<MountPoint>& mounts, size_t index) {
   return false;
 }
 
+// File systems whose files have no labels of their own: SELinux lets them be labelled as a whole.
+bool takes_label(const MountPoint& mount) {
+  return mount.kind == rootfs::MountKind::kFileSystem && (mount.type == "tmpfs" || mount.type == "devpts");
+}
+
 void mount_one(const Root& root, const Prepared& prepared, size_t index) {
   MountPoint mount = prepared.spec.mounts[index];
   const Fd& map = prepared.mount_maps[index];
   mount.user_namespace = map ? map.get() : -1;
   if (mount.kind != rootfs::MountKind::kFileSystem && !mount.source.starts_with('/')) {
     mount.source = fmt::format("{}/{}", prepared.surroundings.bundle, mount.source);
+  }
+  if (takes_label(mount) && !prepared.spec.mount_label.empty() && security_modules().selinux) {
+    mount.options.push_back("context=" + prepared.spec.mount_label);
   }
   if (shows_cgroups(mount)) {
     return mount_cgroup_tree(root.fd(), mount, *prepared.cgroup,
@@ -62,10 +71,22 @@ std::string root_path(const Spec& spec, const std::string& bundle) {
   return spec.root_path.starts_with('/') ? spec.root_path : fmt::format("{}/{}", bundle, spec.root_path);
 }
 
+bool has_own_mounts(const Spec& spec) {
+  const auto mount = std::find_if(spec.namespaces.begin(), spec.namespaces.end(), [](const Namespace& each) { return each.kind == CLONE_NEWNS; });
+  if (mount == spec.namespaces.end() || mount->path.empty()) {
+    return mount != spec.namespaces.end();
+  }
+  struct stat theirs {};
+  struct stat ours {};
+  check(::stat(mount->path.c_str(), &theirs), "the mount namespace {}", mount->path);
+  check(::stat("/proc/self/ns/mnt", &ours), "our mount namespace");
+  return theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev;
+}
+
 Root make_root(const Prepared& prepared) {
   const Spec& spec = prepared.spec;
-  if (!spec.has(CLONE_NEWNS)) {
-    throw Error("a container needs a mount namespace of its own", "add {\"type\": \"mount\"} to linux.namespaces");
+  if (!prepared.own_mounts) {
+    return {files::open(root_path(spec, prepared.surroundings.bundle), O_PATH | O_DIRECTORY), std::nullopt};
   }
   const uint64_t propagation = spec.root_propagation & ~uint64_t{MS_REC};
   rootfs::set_propagation(propagation == MS_SHARED || propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
@@ -80,7 +101,7 @@ Root make_root(const Prepared& prepared) {
 }
 
 void mount_all(const Root& root, const Prepared& prepared) {
-  for (size_t i = 0; i < prepared.spec.mounts.size(); ++i) {
+  for (size_t i = 0; prepared.own_mounts && i < prepared.spec.mounts.size(); ++i) {
     if (!comes_late(prepared.spec.mounts, i)) {
       mount_one(root, prepared, i);
     }
@@ -88,7 +109,7 @@ void mount_all(const Root& root, const Prepared& prepared) {
 }
 
 void mount_cgroups(const Root& root, const Prepared& prepared) {
-  for (size_t i = 0; i < prepared.spec.mounts.size(); ++i) {
+  for (size_t i = 0; prepared.own_mounts && i < prepared.spec.mounts.size(); ++i) {
     if (comes_late(prepared.spec.mounts, i)) {
       mount_one(root, prepared, i);
     }
@@ -103,6 +124,9 @@ void make_devices(const Root& root, const Prepared& prepared) {
   const rootfs::DeviceMaking making =
       spec.has(CLONE_NEWUSER) || namespaces::in_user_namespace() ? rootfs::DeviceMaking::kBindFromHost
                                                                  : rootfs::DeviceMaking::kNodes;
+  if (!prepared.own_mounts && making == rootfs::DeviceMaking::kBindFromHost) {
+    return;  // neither to be made nor to be mounted: those that the root has are used
+  }
   std::vector<rootfs::Device> devices = host_dev ? std::vector<rootfs::Device>{} : rootfs::default_devices();
   for (const rootfs::Device& wanted : spec.devices) {
     std::erase_if(devices, [&](const rootfs::Device& device) {
@@ -116,6 +140,12 @@ void make_devices(const Root& root, const Prepared& prepared) {
   }
 }
 
+void enter_by_chroot(int root) {
+  sys::fchdir(root, "the container's root", "chroot takes a path: stand where it is to be");
+  sys::chroot(".", "the mounts are the caller's: only the name / changes its meaning");
+  sys::chdir("/", "and we are in it");
+}
+
 void protect(Root& root, const Prepared& prepared) {
   const Spec& spec = prepared.spec;
   if (spec.process && rootfs::relative(spec.process->cwd) != ".") {
@@ -124,6 +154,9 @@ void protect(Root& root, const Prepared& prepared) {
     } catch (const Error& error) {
       log::debug("the working directory is left as it is: {}", error.message());
     }
+  }
+  if (!prepared.own_mounts) {
+    return;
   }
   for (const std::string& path : spec.read_only_paths) {
     rootfs::make_read_only(root.fd(), path);
@@ -137,6 +170,9 @@ void protect(Root& root, const Prepared& prepared) {
 }
 
 void enter(const Root& root, const Prepared& prepared) {
+  if (!prepared.own_mounts) {
+    return enter_by_chroot(root.fd());
+  }
   rootfs::enter_root(root.fd(), prepared.surroundings.root_change);
   const uint64_t flag = prepared.spec.root_propagation;
   if (flag != 0) {

@@ -24,6 +24,10 @@ class Root {
 // The path of the root as the spec and the bundle give it.
 std::string root_path(const Spec& spec, const std::string& bundle);
 
+// Whether the container has a mount namespace of its own, not that of whoever calls us. Without one it is only
+// chroot(2)ed: what would be mounted for it would be mounted on the host.
+bool has_own_mounts(const Spec& spec);
+
 Root make_root(const Prepared& prepared);
 // All mounts in their order, but those that show cgroups: what they show depends on the cgroup we are in.
 void mount_all(const Root& root, const Prepared& prepared);
@@ -31,6 +35,8 @@ void mount_cgroups(const Root& root, const Prepared& prepared);
 void make_devices(const Root& root, const Prepared& prepared);
 // Read-only and masked paths, the working directory, and the root itself read-only if asked for.
 void protect(Root& root, const Prepared& prepared);
+// What a container without a mount namespace of its own does instead.
+void enter_by_chroot(int root);
 // The root becomes "/".
 void enter(const Root& root, const Prepared& prepared);
 

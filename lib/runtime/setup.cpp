@@ -64,7 +64,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   run_hooks(spec.hooks.create_container, hook_state(prepared), "createContainer");
   join_cgroup(prepared);
   mount_cgroups(root, prepared);
-  Console console = open_console(root.fd(), process);
+  Console console = open_console(root.fd(), process, prepared.own_mounts ? ShowConsole::kYes : ShowConsole::kNo);
   protect(root, prepared);
   enter(root, prepared);
 

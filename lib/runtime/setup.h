@@ -25,6 +25,7 @@ struct Prepared {
   std::vector<Fd> mount_maps;                   // a user namespace for each id-mapped mount, -1 for the others
   Fd start_socket;                              // where the child waits to be started; none: it does not wait
   bool dies_with_parent = false;
+  bool own_mounts = true;                       // false: the mount namespace is the caller's
   State state;                                  // for hooks
 };
 

@@ -1,0 +1,83 @@
+// What a container shares with its caller, and what the kernel can't give it.
+#include "bundle.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+class Surrounded : public Bundle {
+ protected:
+  void leave_out_namespace(const std::string& type) {
+    auto& list = config["linux"]["namespaces"];
+    for (size_t i = 0; i < list.size(); ++i) {
+      if (list[i]["type"] == type) {
+        list.erase(i);
+        return;
+      }
+    }
+  }
+};
+
+TEST_F(Surrounded, WithoutAMountNamespaceItIsChrootedAndTheHostsMountsStay) {
+  leave_out_namespace("mount");
+  config["root"]["readonly"] = false;
+  script("ls /; [ -e /proc/self ] || echo no proc");
+  const std::string before = test::host_snapshot().mounts;
+  const auto result = run();
+  EXPECT_NE(result.out.find("bin\n"), std::string::npos) << result.err;
+  EXPECT_EQ(result.out.find("usr"), std::string::npos);
+  EXPECT_NE(result.out.find("no proc"), std::string::npos);
+  EXPECT_NE(result.err.find("are left out"), std::string::npos);
+  EXPECT_EQ(test::host_snapshot().mounts, before);
+  config["root"]["readonly"] = true;
+  EXPECT_NE(run().err.find("needs a mount namespace"), std::string::npos);
+}
+
+TEST_F(Surrounded, ExecDoesNotLeadToTheHostsRootWhereMountsAreShared) {
+  config["root"]["readonly"] = false;
+  auto& list = config["linux"]["namespaces"];
+  for (auto& each : list) {
+    if (each["type"] == "mount") {
+      each["path"] = "/proc/self/ns/mnt";
+    }
+  }
+  ASSERT_NO_FATAL_FAILURE(start_idle());
+  const auto result = oci({"exec", kId, "ls", "/"});
+  EXPECT_NE(result.out.find("bin\n"), std::string::npos) << result.err;
+  EXPECT_EQ(result.out.find("usr"), std::string::npos);
+}
+
+TEST_F(Surrounded, LabelsOfModulesThatDoNotRunAreSaid) {
+  if (std::filesystem::exists("/sys/fs/selinux/enforce") ||
+      files::read_if_exists("/sys/module/apparmor/parameters/enabled").value_or("N").starts_with('Y')) {
+    GTEST_SKIP() << "a security module runs";
+  }
+  config["process"]["args"] = {"true"};
+  config["process"]["apparmorProfile"] = "nosuch";
+  config["linux"]["mountLabel"] = "system_u:object_r:svirt_sandbox_file_t:s0:c715,c811";
+  const auto result = run();
+  EXPECT_EQ(result.code, 0);
+  EXPECT_NE(result.err.find("AppArmor profile nosuch is left out"), std::string::npos);
+  EXPECT_NE(result.err.find("mountLabel"), std::string::npos);
+  config["process"]["selinuxLabel"] = "system_u:system_r:svirt_lxc_net_t:s0";
+  EXPECT_NE(run().err.find("runs without SELinux"), std::string::npos);
+}
+
+TEST_F(Surrounded, HooksAreToldHowFarTheContainerIs) {
+  const auto hook = [&](const char* name) {
+    return nlohmann::json{{{"path", "/bin/sh"}, {"args", {"sh", "-c", "cat > " + bundle() + "/" + name}}}};
+  };
+  for (const char* name : {"prestart", "createRuntime", "createContainer", "poststart", "poststop"}) {
+    config["hooks"][name] = hook(name);
+  }
+  config["process"]["args"] = {"true"};
+  ASSERT_EQ(run().code, 0);
+  const auto status = [&](const char* name) { return nlohmann::json::parse(files::read(bundle() + "/" + name))["status"]; };
+  EXPECT_EQ(status("prestart"), "created");
+  EXPECT_EQ(status("createRuntime"), "creating");
+  EXPECT_EQ(status("createContainer"), "creating");
+  EXPECT_EQ(status("poststart"), "running");
+  EXPECT_EQ(status("poststop"), "stopped");
+}
+
+}  // namespace
+}  // namespace jigsaw::runtime

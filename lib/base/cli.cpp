@@ -7,7 +7,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <optional>
 
+#include "base/cli_line.h"
 #include "base/error.h"
 #include "base/explain.h"
 #include "base/log.h"
@@ -18,10 +20,11 @@ namespace {
 
 struct Command {
   std::function<int()> body;
-  // Set for commands whose words after the first positional belong to another program.
+  // Set for commands that run another program.
   std::vector<std::string>* rest = nullptr;
   std::string* first = nullptr;
   std::string first_name;
+  Rest needs_rest = Rest::kRequired;
 };
 
 // Process-wide, as a command line is: what on_run() and take_command_line() stored for each subcommand.
@@ -32,116 +35,104 @@ std::map<const CLI::App*, Command>& commands() {
 std::string g_explain;
 std::vector<std::string> g_command_line;
 
-void add_explain(CLI::App& app) {
-  app.add_flag("--explain{text}", g_explain, "tell every action as it happens; --explain=json for programs");
+const Command* find_command(const CLI::App& app) {
+  const auto stored = commands().find(&app);
+  return stored == commands().end() ? nullptr : &stored->second;
 }
 
-std::vector<std::string> known_commands(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-    names.push_back(command->get_name());
-  }
-  return names;
+bool takes_line(const CLI::App& app) {
+  const Command* command = find_command(app);
+  return command != nullptr && command->rest != nullptr;
 }
 
-CLI::App* chosen(CLI::App* app) {
-  while (!app->get_subcommands().empty()) {
-    app = app->get_subcommands().front();
-  }
-  return app;
-}
-
-std::string invocation(const CLI::App& app) {
-  return app.get_parent() == nullptr ? app.get_name() : invocation(*app.get_parent()) + " " + app.get_name();
-}
-
-// What CLI11 did not take, as one of our messages.
-Error unexpected(CLI::App& app, const std::string& word) {
-  const std::string hint = fmt::format("see '{} --help'", invocation(app));
-  if (word.size() > 1 && word.front() == '-') {
-    const std::string flag = word.substr(0, word.find('='));
-    return Error(fmt::format("unknown flag {}{}", text::quoted(flag), text::did_you_mean(flag, known_options(app))), hint);
-  }
-  const std::vector<std::string> names = known_commands(app);
-  if (!names.empty()) {
-    return Error(fmt::format("unknown command {}{}", text::quoted(word), text::did_you_mean(word, names)), hint);
-  }
-  return Error(fmt::format("unexpected argument {}", text::quoted(word)), hint);
-}
-
-// CLI11 goes on looking for the first word behind a flag that it does not know: --memroy 64m IMAGE.
-bool stands_before(const std::vector<std::string>& line, const std::string& word, const std::string& other) {
-  return std::find(line.begin(), line.end(), word) < std::find(line.begin(), line.end(), other);
-}
-
-void take_rest(CLI::App& app, Command& command, const std::vector<std::string>& line) {
-  std::vector<std::string> words = app.remaining();
-  const bool has_first = command.first != nullptr && !command.first->empty();
-  if (!words.empty() && words.front() == "--") {
-    words.erase(words.begin());
-  } else if (!words.empty() && words.front().starts_with('-') &&
-             (!has_first || stands_before(line, words.front(), *command.first))) {
-    throw unexpected(app, words.front());
-  }
-  if (command.first == nullptr) {
-    *command.rest = std::move(words);
-    if (command.rest->empty()) {
-      throw Error(fmt::format("{} is missing", command.first_name), fmt::format("see '{} --help'", invocation(app)));
+// The usage line and the list of options, said more exactly than CLI11 can.
+class Help : public CLI::Formatter {
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    if (!takes_line(*app)) {
+      return CLI::Formatter::make_usage(app, name);
     }
-    return;
+    const Command& command = *find_command(*app);
+    const std::string words = fmt::format("{}{}", command.first == nullptr ? "" : command.first_name + " ",
+                                          command.needs_rest == Rest::kRequired ? "PROGRAM [ARG...]" : "[PROGRAM [ARG...]]");
+    return fmt::format("Usage: {} [OPTIONS] {}\n", name, words);
   }
-  if (command.first->empty()) {
-    if (words.empty()) {
-      throw Error(fmt::format("{} is missing", command.first_name), fmt::format("see '{} --help'", invocation(app)));
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    const std::string name = CLI::Formatter::make_option_name(option, is_positional);
+    return name.substr(0, name.find('{'));  // a flag's value if none is given: our help texts tell it
+  }
+};
+
+void take_words(const CLI::App& app, const Command& command, std::vector<std::string> words) {
+  if (command.first != nullptr) {
+    if (words.empty() || words.front().empty()) {
+      throw misused(app, fmt::format("{} is missing", command.first_name));
     }
     *command.first = words.front();
     words.erase(words.begin());
+    if (!words.empty() && words.front() == "--") {  // run IMAGE -- sh
+      words.erase(words.begin());
+    }
+  }
+  if (words.empty() && command.needs_rest == Rest::kRequired) {
+    throw misused(app, "the program to run is missing");
   }
   *command.rest = std::move(words);
 }
 
-int parse_and_run(int argc, char** argv, const Program& program, const std::function<void(CLI::App&)>& build) {
-  CLI::App app(program.description, program.name);
-  app.set_version_flag("--version", fmt::format("{} {}", program.name, JIGSAW_VERSION));
-  add_explain(app);
-  app.require_subcommand(0, 1);
-  build(app);
-  for (auto& [command, stored] : commands()) {
-    if (command != &app) {
-      add_explain(*const_cast<CLI::App*>(command));
-    }
-  }
+// CLI11 takes its words with the last one first. Gives the exit code if the user only wanted to read something.
+std::optional<int> parse(CLI::App& app, const Line& line) {
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(line.ours.rbegin(), line.ours.rend()));
+    return std::nullopt;
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success);
   } catch (const CLI::ExtrasError&) {
-    CLI::App* at = chosen(&app);
     const std::vector<std::string> rest = app.remaining(true);
-    throw unexpected(rest.size() > at->remaining().size() && at->remaining().empty() ? app : *at,
-                     rest.empty() ? "" : rest.front());
+    throw misused(*line.command, fmt::format("unexpected argument {}", text::quoted(rest.empty() ? "" : rest.front())));
   } catch (const CLI::ParseError& problem) {
     std::string what = problem.what();
     while (!what.empty() && (what.back() == '\n' || what.back() == '.')) {
       what.pop_back();
     }
-    throw Error(text::printable_line(what), fmt::format("see '{} --help'", invocation(*chosen(&app))));
+    throw misused(*line.command, text::printable_line(what));
   }
-  CLI::App* command = chosen(&app);
-  const auto stored = commands().find(command);
-  if (stored == commands().end()) {
-    throw Error("a command is missing", fmt::format("see '{} --help'", invocation(*command)));
+}
+
+void start_explaining() {
+  if (g_explain.empty()) {
+    return;
   }
-  if (stored->second.rest != nullptr) {
-    take_rest(*command, stored->second, std::vector<std::string>(argv, argv + argc));
+  if (g_explain != "text" && g_explain != "json" && g_explain != "true") {
+    throw fail("--explain is followed by =text or =json, not {}", text::quoted(g_explain));
   }
-  if (!g_explain.empty()) {
-    if (g_explain != "text" && g_explain != "json" && g_explain != "true") {
-      throw fail("--explain is followed by =text or =json, not {}", text::quoted(g_explain));
-    }
-    explain::start(g_explain == "json" ? explain::Format::kJson : explain::Format::kText, STDERR_FILENO);
+  explain::start(g_explain == "json" ? explain::Format::kJson : explain::Format::kText, STDERR_FILENO);
+}
+
+int parse_and_run(const Program& program, const std::function<void(CLI::App&)>& build) {
+  commands().clear();
+  CLI::App app(program.description, program.name);
+  app.formatter(std::make_shared<Help>());
+  app.set_version_flag("--version", fmt::format("{} {}", program.name, JIGSAW_VERSION));
+  app.add_flag("--explain{text}", g_explain, "tell every action as it happens; --explain=json for programs");
+  app.require_subcommand(0, 1);
+  build(app);
+
+  Line line = take_apart(app, {g_command_line.begin() + 1, g_command_line.end()}, takes_line);
+  const bool asks = std::any_of(line.ours.begin(), line.ours.end(), [](const std::string& word) {
+    return word == "--help" || word == "-h" || word == "--version";
+  });
+  const Command* command = find_command(*line.command);
+  if (command == nullptr && !asks) {
+    throw misused(*line.command, "a command is missing");
   }
-  return program.around ? program.around(stored->second.body) : stored->second.body();
+  if (const auto code = parse(app, line)) {
+    return *code;
+  }
+  if (takes_line(*line.command)) {
+    take_words(*line.command, *command, std::move(line.theirs));
+  }
+  start_explaining();
+  return program.around ? program.around(command->body) : command->body();
 }
 
 }  // namespace
@@ -166,22 +157,19 @@ std::vector<std::string> known_options(const CLI::App& app) {
 void on_run(CLI::App& command, std::function<int()> body) { commands()[&command].body = std::move(body); }
 
 void take_command_line(CLI::App& command, std::string& first, std::vector<std::string>& rest,
-                       const std::string& first_name, const std::string& first_help) {
+                       const std::string& first_name, const std::string& first_help, Rest needs_rest) {
   command.add_option(first_name, first, first_help);
-  command.prefix_command();
   command.footer(fmt::format("Words after {} belong to the program that is run.", first_name));
   Command& stored = commands()[&command];
   stored.first = &first;
   stored.first_name = first_name;
   stored.rest = &rest;
+  stored.needs_rest = needs_rest;
 }
 
 void take_command_line(CLI::App& command, std::vector<std::string>& words) {
-  command.prefix_command();
   command.footer("The first word that is no option is the program to run, the others are its arguments.");
-  Command& stored = commands()[&command];
-  stored.first_name = "the program to run";
-  stored.rest = &words;
+  commands()[&command].rest = &words;
 }
 
 int report_errors(const std::string& program, const std::function<int()>& body) {
@@ -204,7 +192,7 @@ int run_main(int argc, char** argv, const Program& program, const std::function<
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an EPIPE of that write, not our death
   log::set_sink(log::to_terminal(program.name, STDERR_FILENO));
   g_command_line.assign(argv, argv + argc);
-  return report_errors(program.name, [&] { return parse_and_run(argc, argv, program, build); });
+  return report_errors(program.name, [&] { return parse_and_run(program, build); });
 }
 
 }  // namespace jigsaw::cli

@@ -20,7 +20,8 @@ struct Program {
 };
 
 // The body of a main(): sets up the options shared by all programs (--explain[=json], --version, --help), lets `build`
-// add the program's own, parses the command line, and calls what the chosen subcommand stored with on_run().
+// add the program's own, parses the command line, and calls what the chosen subcommand stored with on_run(). Options of the
+// program may stand before and after the command; "help COMMAND" is "COMMAND --help".
 // Returns the exit code: the body's own, or that of the Error that ended it, printed as
 //   <program>: error: <what>
 //     hint: <how to mend it>
@@ -33,10 +34,11 @@ int report_errors(const std::string& program, const std::function<int()>& body);
 void on_run(CLI::App& command, std::function<int()> body);
 
 // A command that takes a fixed first word and then any further words untouched, even ones that look like flags:
-//   run [options] IMAGE [COMMAND ARG...]
+//   run [options] IMAGE [--] [PROGRAM ARG...]
 // `first` is filled with the first word (required), `rest` with the others.
+enum class Rest { kOptional, kRequired };
 void take_command_line(CLI::App& command, std::string& first, std::vector<std::string>& rest,
-                       const std::string& first_name, const std::string& first_help);
+                       const std::string& first_name, const std::string& first_help, Rest needs_rest = Rest::kOptional);
 // The same where the first word is itself the program: run [options] PROGRAM [ARG...]
 void take_command_line(CLI::App& command, std::vector<std::string>& words);
 

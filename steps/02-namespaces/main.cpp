@@ -136,7 +136,8 @@ int main(int argc, char** argv) {
     run_command->add_option("-e,--env", options.environment, "NAME=value")->allow_extra_args(false);
     run_command->add_option("-w,--cwd", options.directory, "the directory it starts in");
     run_command->add_flag("--init", options.init, "stay as PID 1 above the program, to reap and hand on signals");
-    cli::take_command_line(*run_command, options.rootfs, options.command, "ROOTFS", "a directory with a root file system");
+    cli::take_command_line(*run_command, options.rootfs, options.command, "ROOTFS", "a directory with a root file system",
+                           cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* rootfs_command = app.add_subcommand("rootfs", "write a small root file system into the new directory DIR");

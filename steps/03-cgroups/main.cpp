@@ -136,7 +136,8 @@ int main(int argc, char** argv) {
     for (const cgroups::LimitListOption& option : cgroups::limit_list_options()) {
       run_command->add_option(option.name, options.limits.*option.texts, option.help)->allow_extra_args(false);
     }
-    cli::take_command_line(*run_command, options.rootfs, options.command, "ROOTFS", "a directory with a root file system");
+    cli::take_command_line(*run_command, options.rootfs, options.command, "ROOTFS", "a directory with a root file system",
+                           cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* rootfs_command = app.add_subcommand("rootfs", "write a small root file system into the new directory DIR");

@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
     for (const cgroups::LimitOption& option : cgroups::limit_options()) {
       run_command->add_option(option.name, options.limits.*option.text, option.help);
     }
-    cli::take_command_line(*run_command, options.layers, options.command, "LAYERS", "a directory of layers");
+    cli::take_command_line(*run_command, options.layers, options.command, "LAYERS", "a directory of layers", cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* layers_command = app.add_subcommand("layers", "write the layers of a small system into DIR");

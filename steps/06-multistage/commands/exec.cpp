@@ -18,7 +18,7 @@ void add_exec(CLI::App& app) {
   command->add_flag("-t,--tty", options.terminal, "give the program a terminal");
   command->add_flag("--privileged", options.privileged, "all capabilities");
   cli::take_command_line(*command, container, options.arguments, "CONTAINER",
-                         "name or id of a running container");
+                         "name or id of a running container", cli::Rest::kRequired);
   cli::on_run(*command, [] { return engine::exec(paths(), container, options); });
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "image/inflate.h"
 #include "image/tar_fields.h"
 
 namespace jigsaw::image {
@@ -84,6 +85,19 @@ void read_decompressed(int fd, std::string_view name, const ByteSink& sink) {
       refuse(opened.get(), name);
     }
     sink(std::string_view(static_cast<const char*>(piece), size));
+  }
+}
+
+void read_layer(int fd, std::string_view name, const ByteSink& sink) {
+  Inflater inflater(portable_gunzip, sink);
+  std::string buffer(kPiece, '\0');
+  bool any = false;
+  while (const auto got = check(::read(fd, buffer.data(), buffer.size()), "read {}", name)) {
+    inflater.write(std::string_view(buffer).substr(0, static_cast<size_t>(got)));
+    any = true;
+  }
+  if (any) {  // a layer of no bytes is an archive without entries
+    inflater.finish();
   }
 }
 

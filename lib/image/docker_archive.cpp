@@ -119,7 +119,7 @@ void DockerArchiveDestination::put(const Descriptor& blob, const Open& open) {
   // The member is named by the blob: its diff_id is known only when it has been unpacked.
   const std::string member = blob.digest.hex() + ".tar";
   writer_.add(member, [&](const ArchiveWriter::Put& write) {
-    Inflater inflater(write);
+    Inflater inflater(fast_gunzip, write);
     while (const size_t got = read(buffer)) {
       inflater.write(std::string_view(buffer).substr(0, got));
     }

@@ -1,6 +1,5 @@
 #include "image/inflate.h"
 
-#include <isa-l/igzip_lib.h>
 #include <zstd.h>
 
 #include <vector>
@@ -11,7 +10,7 @@ namespace jigsaw::image {
 namespace {
 
 constexpr size_t kOutput = 256U << 10;
-constexpr int kZstdWindowLog = 23;  // 8 MiB, what the zstd format asks every decoder to support
+constexpr int kZstdWindowLog = 27;  // 128 MiB, as the zstd command; taken only if a frame asks for it
 constexpr std::string_view kGzipMagic("\x1f\x8b", 2);
 constexpr std::string_view kZstdMagic("\x28\xb5\x2f\xfd", 4);
 constexpr std::string_view kXzMagic("\xfd" "7zXZ", 5);
@@ -22,88 +21,13 @@ bool is_skippable_frame(std::string_view bytes) {
   return bytes.size() >= 4 && (static_cast<unsigned char>(bytes[0]) & 0xf0U) == 0x50 && bytes.substr(1, 3) == "\x2a\x4d\x18";
 }
 
-}  // namespace
-
-class Inflater::Decoder {
+class Plain : public StreamDecoder {
  public:
-  virtual ~Decoder() = default;
-  virtual void write(std::string_view bytes, const Sink& sink) = 0;
-  virtual void finish() = 0;
-};
-
-namespace {
-
-class Plain : public Inflater::Decoder {
- public:
-  void write(std::string_view bytes, const Inflater::Sink& sink) override { sink(bytes); }
+  void write(std::string_view bytes, const Sink& sink) override { sink(bytes); }
   void finish() override {}
 };
 
-class Gzip : public Inflater::Decoder {
- public:
-  Gzip() : output_(kOutput) { begin_member(); }
-
-  void write(std::string_view bytes, const Inflater::Sink& sink) override {
-    state_->next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data()));
-    state_->avail_in = static_cast<uint32_t>(bytes.size());
-    while (state_->avail_in > 0 || more_output_) {
-      if (state_->block_state == ISAL_BLOCK_FINISH) {
-        if (state_->avail_in == 0) {
-          return;
-        }
-        begin_member();
-      }
-      state_->next_out = output_.data();
-      state_->avail_out = static_cast<uint32_t>(output_.size());
-      const uint32_t before = state_->avail_in;
-      const int result = isal_inflate(state_.get());
-      if (result < 0) {
-        throw fail("damaged gzip data ({})", reason(result));
-      }
-      const size_t made = output_.size() - state_->avail_out;
-      if (made > 0) {
-        sink({reinterpret_cast<char*>(output_.data()), made});
-      }
-      more_output_ = state_->avail_out == 0 && state_->block_state != ISAL_BLOCK_FINISH;
-      if (made == 0 && before == state_->avail_in && state_->block_state != ISAL_BLOCK_FINISH) {
-        break;
-      }
-    }
-  }
-
-  void finish() override {
-    if (state_->block_state != ISAL_BLOCK_FINISH) {
-      throw Error("gzip data ends too early");
-    }
-  }
-
- private:
-  static std::string_view reason(int result) {
-    switch (result) {
-      case ISAL_INVALID_WRAPPER: return "no gzip header";
-      case ISAL_UNSUPPORTED_METHOD: return "unknown method";
-      case ISAL_INCORRECT_CHECKSUM: return "wrong checksum";
-      default: return "invalid block";
-    }
-  }
-
-  // Keeps the input, forgets everything else.
-  void begin_member() {
-    uint8_t* const next = state_->next_in;
-    const uint32_t left = state_->avail_in;
-    isal_inflate_init(state_.get());
-    state_->crc_flag = ISAL_GZIP;
-    state_->next_in = next;
-    state_->avail_in = left;
-    more_output_ = false;
-  }
-
-  std::unique_ptr<inflate_state> state_ = std::make_unique<inflate_state>();
-  std::vector<uint8_t> output_;
-  bool more_output_ = false;
-};
-
-class Zstd : public Inflater::Decoder {
+class Zstd : public StreamDecoder {
  public:
   Zstd() : context_(ZSTD_createDCtx(), ZSTD_freeDCtx), output_(kOutput) {
     if (!context_) {
@@ -112,7 +36,7 @@ class Zstd : public Inflater::Decoder {
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
   }
 
-  void write(std::string_view bytes, const Inflater::Sink& sink) override {
+  void write(std::string_view bytes, const Sink& sink) override {
     ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
     bool full = false;
     while (input.pos < input.size || full) {
@@ -142,12 +66,12 @@ class Zstd : public Inflater::Decoder {
 
 }  // namespace
 
-Inflater::Inflater(Sink sink) : sink_(std::move(sink)) {}
+Inflater::Inflater(GunzipMaker gunzip, Sink sink) : gunzip_(gunzip), sink_(std::move(sink)) {}
 Inflater::~Inflater() = default;
 
 void Inflater::choose() {
   if (first_.starts_with(kGzipMagic)) {
-    decoder_ = std::make_unique<Gzip>();
+    decoder_ = gunzip_();
   } else if (first_.starts_with(kZstdMagic) || is_skippable_frame(first_)) {
     decoder_ = std::make_unique<Zstd>();
   } else if (first_.starts_with(kXzMagic) || first_.starts_with(kBzip2Magic)) {

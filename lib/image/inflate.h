@@ -1,23 +1,24 @@
 // Inflater: compressed bytes in, as they arrive; plain bytes out.
 //
 // Which compression it is shows in the first bytes, not in what the media type claims: registries hold layers with wrong
-// types. gzip goes through ISA-L (several members one after the other are one stream, as pigz and estargz write them),
-// zstd through libzstd (several frames likewise), and anything else is taken for a plain tar. Checksums of both are
-// verified; a stream that ends early, or goes on with something else, is refused. Memory: one output buffer and the
-// decoder's window, at most 8 MiB for zstd. RFC 1952, RFC 8878.
+// types. gzip goes through the decoder that the caller names (gunzip.h), zstd through libzstd (several frames are one
+// stream), and anything else is taken for a plain tar. Checksums are verified; a stream that ends early, or goes on with
+// something else, is refused. Memory: one output buffer and the decoder's window, 8 MiB for what zstd makes by itself,
+// 128 MiB at most. RFC 1952, RFC 8878.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "image/gunzip.h"
 
 namespace jigsaw::image {
 
 class Inflater {
  public:
-  using Sink = std::function<void(std::string_view plain)>;
-  explicit Inflater(Sink sink);
+  using Sink = StreamDecoder::Sink;
+  Inflater(GunzipMaker gunzip, Sink sink);
   ~Inflater();
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
@@ -27,13 +28,12 @@ class Inflater {
   // There are no more; throws if some are missing.
   void finish();
 
-  class Decoder;  // one kind of compression; in inflate.cpp
-
  private:
   void choose();
+  GunzipMaker gunzip_;
   Sink sink_;
   std::string first_;  // until the kind is known
-  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<StreamDecoder> decoder_;
 };
 
 }  // namespace jigsaw::image

@@ -90,6 +90,7 @@ void LayerApplier::State::remove(const std::string& path) {
 
 void LayerApplier::end() {
   state_->reader.finish();
+  state_->maker.drop_pseudo_links();
   state_->tree.set_attributes();
   state_->facts.depends = state_->tree.depends();
   if (state_->facts.implicit_root && !state_->tree.parents().empty()) {
@@ -112,7 +113,8 @@ LayerApplier::Finish LayerApplier::finish(const std::vector<std::string>& direct
     return Finish::kDone;
   }
   for (const std::string& path : state.tree.implicit_directories()) {
-    if (state.tree.only_for_whiteouts(path) && parents.find(path).kind == Below::Kind::kNothing) {
+    const Below::Kind below = parents.find(path).kind;
+    if (state.tree.only_for_whiteouts(path) && (below == Below::Kind::kNothing || below == Below::Kind::kOther)) {
       state.remove(path);
     }
   }

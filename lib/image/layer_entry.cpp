@@ -11,7 +11,6 @@
 #include "base/text.h"
 
 namespace jigsaw::image {
-namespace {
 
 using Missing = LayerTree::Missing;
 
@@ -19,20 +18,6 @@ EntryAttributes attributes_of_entry(const TarEntry& entry) {
   return EntryAttributes{
       .mode = entry.mode, .uid = entry.uid, .gid = entry.gid, .mtime = entry.mtime, .xattrs = entry.xattrs};
 }
-
-// Makes something under a name that should be free. If it is not, what is there goes first. `call` returns < 0 with
-// errno set when it fails.
-template <class Call>
-auto make_or_replace(LayerTree& tree, const std::string& name, std::string_view what, Call call) {
-  auto rc = call();
-  if (rc < 0 && errno == EEXIST) {
-    tree.remove(name);
-    rc = call();
-  }
-  return check(rc, "make {}", what);
-}
-
-}  // namespace
 
 std::string clean_path(std::string_view name) {
   std::string result;
@@ -84,6 +69,9 @@ void EntryMaker::make(const TarEntry& entry) {
     return clear_opaque(parent_);
   }
   if (base_.starts_with(kMetadata) || name_.starts_with(kMetadata)) {
+    if (parent_ == kPseudoLinks && entry.type == TarType::kFile) {
+      make_pseudo_link(entry);
+    }
     return;  // aufs kept its own books under such names
   }
   if (base_.starts_with(kWhiteout)) {
@@ -187,87 +175,15 @@ void EntryMaker::make_symlink(const TarEntry& entry) {
   touch(tree_.path_of(base_));
 }
 
-void EntryMaker::make_hard_link(const TarEntry& entry) {
-  const std::string target = clean_path(entry.link);
-  const size_t slash = target.rfind('/');
-  const std::string target_parent = slash == std::string::npos ? "" : target.substr(0, slash);
-  const std::string target_name = slash == std::string::npos ? target : target.substr(slash + 1);
-  if (left_out_.contains(target)) {
-    left_out_.insert(name_);
-    return;
-  }
-  if (target.empty()) {
-    throw fail("a hard link to the root directory can't be made");
-  }
-  Fd source;
-  const auto look = [&] {
-    struct stat status {};
-    const auto found = tree_.enter(target_parent, Missing::kLeave);
-    if (found && ::fstatat(*found, target_name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        !(form_ == LayerForm::kOverlay && unionfs::is_whiteout(status))) {
-      source = duplicate(*found);
-    }
-    return static_cast<bool>(source);
-  };
-  if (!look()) {
-    const bool isolated = form_ == LayerForm::kOverlay && tree_.parents().empty();
-    if (isolated) {
-      waits_for_ = target;
-      tree_.set_depends();
-      return;
-    }
-    if (form_ == LayerForm::kPlain || !copy_up(target) || !look()) {
-      throw fail("hard link to {}, which does not exist", text::quoted(entry.link));
-    }
-  }
-  const int directory = *tree_.enter(parent_, Missing::kMake);
-  make_or_replace(tree_, base_, "hard link", [&] {
-    return ::linkat(source.get(), target_name.c_str(), directory, base_.c_str(), 0);
-  });
-  touch(tree_.path_of(base_));
-}
-
-// Brings a file of the parents into this layer, as overlayfs does on the first write: a link needs something to link to.
-bool EntryMaker::copy_up(const std::string& target) {
-  const size_t slash = target.rfind('/');
-  const auto directory = tree_.enter(slash == std::string::npos ? "" : target.substr(0, slash), Missing::kMakeForWhiteout);
-  const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
-  struct stat own {};
-  if (!directory || tree_.here_is_detached() || ::fstatat(*directory, name.c_str(), &own, AT_SYMLINK_NOFOLLOW) == 0) {
-    return false;
-  }
-  const Below below = tree_.parents().find(tree_.path_of(name));
-  if (below.kind != Below::Kind::kOther && below.kind != Below::Kind::kSymlink) {
-    return false;
-  }
-  EntryAttributes attributes = attributes_of(below.status);
-  if (below.kind == Below::Kind::kSymlink) {
-    check(::symlinkat(below.target.c_str(), *directory, name.c_str()), "copy a link");
-    tree_.setter().set_at(*directory, name, attributes, AttributeSetter::HasMode::kNo);
-    return true;
-  }
-  if (!S_ISREG(below.status.st_mode)) {
-    check(::mknodat(*directory, name.c_str(), below.status.st_mode, below.status.st_rdev), "copy a special file");
-    tree_.setter().set_at(*directory, name, attributes, AttributeSetter::HasMode::kYes);
-    return true;
-  }
-  const Fd from = files::open(fmt::format("/proc/self/fd/{}", below.entry.get()), O_RDONLY);
-  const Fd to = files::open_at(*directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-  std::string buffer(1U << 16, '\0');
-  for (ssize_t got = 0; (got = check(::read(from.get(), buffer.data(), buffer.size()), "read {}", name)) > 0;) {
-    files::write_all(to.get(), std::string_view(buffer).substr(0, static_cast<size_t>(got)), name);
-  }
-  attributes.xattrs = read_xattrs(from.get());
-  tree_.setter().set(to.get(), attributes, {}, name);
-  return true;
-}
-
 void EntryMaker::make_special(const TarEntry& entry) {
   const int directory = *tree_.enter(parent_, Missing::kMake);
   const mode_t kind = entry.type == TarType::kFifo              ? S_IFIFO
                       : entry.type == TarType::kCharacterDevice ? S_IFCHR
                                                                 : S_IFBLK;
   const dev_t device = kind == S_IFIFO ? 0 : ::makedev(entry.device_major, entry.device_minor);
+  if (form_ == LayerForm::kOverlay && kind == S_IFCHR && device == 0) {
+    return white_out(parent_, base_);  // to overlayfs the device 0:0 is nothing else
+  }
   const auto call = [&] { return ::mknodat(directory, base_.c_str(), kind | 0600, device); };
   int rc = call();
   if (rc < 0 && errno == EEXIST) {

@@ -28,7 +28,7 @@ LayerStream::~LayerStream() {
 void LayerStream::inflate() {
   try {
     uint64_t total = 0;
-    Inflater inflater([&](std::string_view plain) {
+    Inflater inflater(fast_gunzip, [&](std::string_view plain) {
       total += plain.size();
       if (total > max_plain_bytes_) {
         throw Error(fmt::format("the layer unpacks to more than {}", text::human_size(max_plain_bytes_)),
@@ -39,13 +39,17 @@ void LayerStream::inflate() {
         throw ReaderGone();
       }
     });
+    bool any = false;
     while (const auto bytes = packed_.pop()) {
       inflater.write(*bytes);
+      any = true;
     }
     if (packed_.aborted()) {
       return plain_.abort();
     }
-    inflater.finish();
+    if (any) {  // a layer of no bytes is an archive without entries
+      inflater.finish();
+    }
     plain_.finish();
   } catch (const ReaderGone&) {
     packed_.give_up();

@@ -219,6 +219,9 @@ bool LayerTree::step(const std::string& name, Missing missing, std::vector<std::
       push(name, Fd(check(::openat(directory, name.c_str(), kDirectoryFlags), "open {}", name)));
       return true;
     }
+    if (missing != Missing::kMake) {
+      return false;
+    }
     throw system_error(ENOTDIR, fmt::format("enter {}", text::quoted(path_of(name))));
   }
   if (errno != ENOENT) {
@@ -230,6 +233,9 @@ bool LayerTree::step(const std::string& name, Missing missing, std::vector<std::
       return follow(below.target, rest);
     }
     if (below.kind == Below::Kind::kOther) {
+      if (missing != Missing::kMake) {
+        return false;
+      }
       throw system_error(ENOTDIR, fmt::format("enter {}", text::quoted(path_of(name))));
     }
     if (below.kind == Below::Kind::kDirectory) {

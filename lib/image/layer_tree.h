@@ -43,7 +43,8 @@ class LayerTree {
 
   enum class Missing { kMake, kMakeForWhiteout, kLeave };
   // The directory `path` (clean, relative, may lead through links); its descriptor is good until the next call.
-  // kLeave: nothing if it is not there. Throws if something on the way is no directory.
+  // Nothing if it is not there, or can't be since something on the way is no directory; kMake throws then, and makes
+  // what is missing.
   std::optional<int> enter(std::string_view path, Missing missing);
   // Where enter() came to, without links: "" is the root.
   std::string path() const;

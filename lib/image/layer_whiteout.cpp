@@ -13,6 +13,7 @@ namespace jigsaw::image {
 using Missing = LayerTree::Missing;
 
 void EntryMaker::touch(const std::string& path) {
+  copied_up_.erase(path);
   if (form_ != LayerForm::kPlain) {
     return;
   }
@@ -31,10 +32,29 @@ void EntryMaker::white_out(const std::string& parent, const std::string& name) {
   form_ == LayerForm::kPlain ? white_out_plain(parent, name) : white_out_overlay(parent, name);
 }
 
+// What was copied up from the layers below is theirs still: a whiteout takes it away.
+void EntryMaker::drop_copies(const std::string& path) {
+  for (auto copy = copied_up_.lower_bound(path); copy != copied_up_.end() && copy->starts_with(path);) {
+    if (!path.empty() && copy->size() > path.size() && (*copy)[path.size()] != '/') {
+      ++copy;
+      continue;
+    }
+    const size_t slash = copy->rfind('/');
+    if (tree_.enter(slash == std::string::npos ? "" : copy->substr(0, slash), Missing::kLeave)) {
+      tree_.remove(slash == std::string::npos ? *copy : copy->substr(slash + 1));
+    }
+    copy = copied_up_.erase(copy);
+  }
+}
+
 void EntryMaker::white_out_overlay(const std::string& parent, const std::string& name) {
-  const auto directory = tree_.enter(parent, Missing::kMakeForWhiteout);
+  auto directory = tree_.enter(parent, Missing::kMakeForWhiteout);
   if (!directory || tree_.here_is_detached()) {
     return;
+  }
+  if (!copied_up_.empty()) {
+    drop_copies(tree_.path_of(name));
+    directory = tree_.enter(parent, Missing::kMakeForWhiteout);
   }
   struct stat status {};
   if (::fstatat(*directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -89,7 +109,10 @@ void EntryMaker::clear_opaque(const std::string& parent) {
     facts_.opaque_root = true;
   }
   if (tree_.enter(parent, Missing::kMakeForWhiteout)) {
-    tree_.make_opaque_directory("");
+    drop_copies(tree_.path());
+    if (tree_.enter(parent, Missing::kMakeForWhiteout)) {
+      tree_.make_opaque_directory("");
+    }
   }
 }
 

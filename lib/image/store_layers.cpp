@@ -59,6 +59,24 @@ std::string chain_key(const Digest& diff_id, const std::vector<LayerDirectory>& 
   return chain_ids(all).back().hex();
 }
 
+std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+// Starts over with the parents at hand, in a directory of its own; nothing of it stays if that fails.
+std::unique_ptr<LayerApplier> apply_again(const Store& store, const Descriptor& blob, const std::vector<std::string>& below) {
+  std::unique_ptr<LayerApplier> applier = store.begin_layer({.max_bytes = layer_limit(blob.size), .parents = below});
+  const std::string directory = parent_of(applier->directory());
+  try {
+    read_layer(store.open_blob(blob.digest).get(), blob.digest.text(), [&](std::string_view bytes) { applier->write(bytes); });
+    applier->end();
+    applier->finish(below);
+  } catch (...) {
+    applier.reset();
+    files::remove_tree(directory);
+    throw;
+  }
+  return applier;
+}
+
 }  // namespace
 
 std::optional<LayerDirectory> Store::find_layer(const Digest& diff_id, const std::vector<LayerDirectory>& parents) const {
@@ -93,7 +111,7 @@ std::unique_ptr<LayerApplier> Store::begin_layer(ApplyOptions options) const {
 }
 
 LayerDirectory Store::place_layer(const std::string& directory, const Digest& diff_id, const std::string& key) const {
-  const std::string parent = directory.substr(0, directory.rfind('/'));
+  const std::string parent = parent_of(directory);
   const std::string place = fmt::format("{}/layers/{}", root_, key);
   if (::rename(parent.c_str(), place.c_str()) != 0) {
     if (errno != EEXIST && errno != ENOTEMPTY) {
@@ -109,17 +127,13 @@ LayerDirectory Store::commit_layer(std::unique_ptr<LayerApplier> applier, const 
   std::vector<std::string> below = lower_directories(parents);
   std::reverse(below.begin(), below.end());
   if (applier->finish(below) == LayerApplier::Finish::kApplyAgain) {
-    const std::string first = applier->directory().substr(0, applier->directory().rfind('/'));
-    applier = begin_layer({.max_bytes = layer_limit(blob.size), .parents = below});
-    files::remove_tree(first);
-    read_decompressed(open_blob(blob.digest).get(), blob.digest.text(), [&](std::string_view bytes) { applier->write(bytes); });
-    applier->end();
-    applier->finish(below);
+    files::remove_tree(parent_of(applier->directory()));
+    applier = apply_again(*this, blob, below);
   }
   const std::string directory = applier->directory();
   const LayerFacts facts = applier->facts();
   applier.reset();
-  files::replace(directory.substr(0, directory.rfind('/')) + "/layer.json", write_facts(facts), {.mode = 0644, .sync = false});
+  files::replace(parent_of(directory) + "/layer.json", write_facts(facts), {.mode = 0644, .sync = false});
   return place_layer(directory, diff_id, facts.depends && !parents.empty() ? chain_key(diff_id, parents) : diff_id.hex());
 }
 
@@ -148,12 +162,12 @@ LayerDirectory Store::unpack_layer(const Descriptor& blob, const Digest& diff_id
   ApplyOptions mine = options;
   mine.max_bytes = std::min(options.max_bytes, layer_limit(blob.size));
   std::unique_ptr<LayerApplier> applier = begin_layer(mine);
-  const std::string made = applier->directory().substr(0, applier->directory().rfind('/'));
+  const std::string made = parent_of(applier->directory());
   try {
     Hasher blob_hasher(blob.digest.algorithm());
     Hasher diff_hasher(diff_id.algorithm());
     verify_blob(blob);
-    read_decompressed(open_blob(blob.digest).get(), blob.digest.text(), [&](std::string_view bytes) {
+    read_layer(open_blob(blob.digest).get(), blob.digest.text(), [&](std::string_view bytes) {
       diff_hasher.update(bytes);
       applier->write(bytes);
     });

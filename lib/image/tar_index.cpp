@@ -160,7 +160,7 @@ Fd plain_archive(Fd file, const std::string& name, const std::string& temporary_
     }
   }
   Fd copy = files::open(temporary_directory, O_TMPFILE | O_RDWR, 0600);
-  Inflater inflater([&](std::string_view plain) { files::write_all(copy.get(), plain, "a copy of " + name); });
+  Inflater inflater(fast_gunzip, [&](std::string_view plain) { files::write_all(copy.get(), plain, "a copy of " + name); });
   std::string buffer(kReadSize, '\0');
   while (const auto got = check(::read(file.get(), buffer.data(), buffer.size()), "read {}", name)) {
     inflater.write(std::string_view(buffer).substr(0, static_cast<size_t>(got)));

@@ -2,120 +2,19 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
-#include "image/tar_fields.h"
+#include "image/tar_state.h"
 
 namespace jigsaw::image {
 namespace {
-
-// GNU's old sparse files: four pieces in the header at byte 386, then blocks of 21 while a flag says so.
-constexpr size_t kOldSparseStart = 386;
-constexpr size_t kOldSparsePieces = 4;
-constexpr size_t kOldSparseMore = 482;
-constexpr size_t kOldSparseRealSize = 483;
-constexpr size_t kOldSparseNextPieces = 21;
-constexpr size_t kOldSparseNextMore = 504;
-
-uint64_t whole(std::optional<int64_t> number, std::string_view what) {
-  if (!number || *number < 0) {
-    throw fail("a tar header holds a wrong {}", what);
-  }
-  return static_cast<uint64_t>(*number);
-}
-
-uint64_t whole(const std::string& text, std::string_view what) {
-  const auto number = text::to_i64(text);
-  return whole(number, what);
-}
 
 bool is_header_only(char typeflag) { return typeflag >= '1' && typeflag <= '6'; }
 
 uint64_t padded(uint64_t size) { return (size + kTarBlock - 1) / kTarBlock * kTarBlock; }
 
-std::string percent_decoded(std::string_view text) {
-  std::string result;
-  const auto digit = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
-      result += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-      i += 2;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
-
-std::string base64_decoded(std::string_view text) {
-  std::string result;
-  uint32_t bits = 0;
-  int have = 0;
-  for (const char c : text) {
-    const int value = c >= 'A' && c <= 'Z'   ? c - 'A'
-                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
-                      : c >= '0' && c <= '9' ? c - '0' + 52
-                      : c == '+'             ? 62
-                      : c == '/'             ? 63
-                                             : -1;
-    if (value < 0) {
-      break;
-    }
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    if ((have += 6) >= 8) {
-      result += static_cast<char>(bits >> (have -= 8) & 0xff);
-    }
-  }
-  return result;
-}
-
 }  // namespace
-
-struct TarReader::State {
-  explicit State(TarSink& target) : sink(target) {}
-
-  enum class Phase { kHeader, kSpecial, kOldSparse, kSparseMap, kData, kPadding, kEnded };
-
-  TarSink& sink;
-  Phase phase = Phase::kHeader;
-  std::string block;          // a header or an extension on its way
-  char special = 0;           // the typeflag of what is collected in kSpecial
-  uint64_t special_size = 0;  // bytes without padding
-  bool one_zero_block = false;
-  PaxRecords pax;
-  std::string long_name;
-  std::string long_link;
-  bool has_long_name = false;
-  bool has_long_link = false;
-
-  TarEntry entry;
-  uint64_t stored = 0;   // bytes of content still to come
-  uint64_t padding = 0;  // and of padding behind them
-  std::vector<SparsePiece> pieces;
-  bool sparse = false;
-  size_t piece = 0;      // which piece the next byte belongs to
-  uint64_t taken = 0;    // bytes of that piece that were seen
-
-  void feed(std::string_view bytes);
-  void collect(std::string_view& bytes, size_t wanted);
-  void take_header();
-  void take_special();
-  void take_old_sparse();
-  void take_sparse_map();
-  void take_data(std::string_view& bytes);
-  void start_special(char typeflag, uint64_t size);
-  void apply_pax();
-  void apply_pax_sparse();
-  void read_fields(const TarHeaderBlock& header);
-  void set_type(char typeflag);
-  void begin_entry();
-  void begin_content();
-  void finish_entry();
-};
 
 void TarReader::State::collect(std::string_view& bytes, size_t wanted) {
   const size_t take = std::min(bytes.size(), wanted - block.size());
@@ -173,7 +72,7 @@ void TarReader::State::take_header() {
                 "the layer was packed in another format or broke on its way");
   }
   const char type = header.typeflag;
-  const uint64_t size = whole(tar_number(header.size, sizeof header.size), "size");
+  const uint64_t size = whole_number(tar_number(header.size, sizeof header.size), "size");
   if (type == 'x' || type == 'g' || type == 'L' || type == 'K') {
     block.clear();
     start_special(type, size);
@@ -185,19 +84,13 @@ void TarReader::State::take_header() {
   stored = entry.size;
   sparse = type == 'S';
   apply_pax();
+  apply_long_names();
   if (is_header_only(type)) {
     entry.size = stored = 0;
   }
   set_type(type);
   if (sparse) {
-    for (size_t i = 0; i < kOldSparsePieces; ++i) {
-      const char* at = block.data() + kOldSparseStart + i * 24;
-      if (at[0] != '\0') {
-        pieces.push_back({whole(tar_number(at, 12), "sparse offset"), whole(tar_number(at + 12, 12), "sparse size")});
-      }
-    }
-    entry.size = whole(tar_number(block.data() + kOldSparseRealSize, 12), "real size of a sparse file");
-    const bool more = block[kOldSparseMore] != '\0';
+    const bool more = start_old_sparse();
     block.clear();
     phase = Phase::kOldSparse;
     if (more) {
@@ -241,7 +134,7 @@ void TarReader::State::take_special() {
 }
 
 void TarReader::State::read_fields(const TarHeaderBlock& header) {
-  const auto number = [](const auto& field, std::string_view what) { return whole(tar_number(field, sizeof field), what); };
+  const auto number = [](const auto& field, std::string_view what) { return whole_number(tar_number(field, sizeof field), what); };
   entry.name = tar_text(header.name, sizeof header.name);
   entry.link = tar_text(header.linkname, sizeof header.linkname);
   entry.mode = static_cast<uint32_t>(number(header.mode, "mode") & 07777);
@@ -262,6 +155,10 @@ void TarReader::State::read_fields(const TarHeaderBlock& header) {
       entry.name = prefix + "/" + entry.name;
     }
   }
+}
+
+// A GNU long name counts even beside a PAX path: archives with both are ambiguous, and this is how Go reads them.
+void TarReader::State::apply_long_names() {
   if (has_long_name) {
     entry.name = std::move(long_name);
   }
@@ -271,122 +168,6 @@ void TarReader::State::read_fields(const TarHeaderBlock& header) {
   has_long_name = has_long_link = false;
   long_name.clear();
   long_link.clear();
-}
-
-void TarReader::State::apply_pax() {
-  for (auto& [key, value] : pax.values) {
-    if (key.starts_with("SCHILY.xattr.")) {
-      entry.xattrs[key.substr(13)] = value;
-    } else if (key.starts_with("LIBARCHIVE.xattr.")) {
-      entry.xattrs.try_emplace(percent_decoded(key.substr(17)), base64_decoded(value));
-    } else if (value.empty()) {
-      continue;  // an empty value takes back what an earlier header said
-    } else if (key == "path") {
-      entry.name = value;
-    } else if (key == "linkpath") {
-      entry.link = value;
-    } else if (key == "size") {
-      entry.size = stored = whole(value, "size");
-    } else if (key == "uid") {
-      entry.uid = whole(value, "user ID");
-    } else if (key == "gid") {
-      entry.gid = whole(value, "group ID");
-    } else if (key == "mtime") {
-      const auto time = pax_time(value);
-      if (!time) {
-        throw fail("a PAX header holds a wrong time");
-      }
-      entry.mtime = *time;
-    }
-  }
-}
-
-// Formats 0.0 (pairs of records), 0.1 (one record with a list) and 1.0 (a list in front of the data).
-void TarReader::State::apply_pax_sparse() {
-  const auto value = [&](const char* key) {
-    const auto found = pax.values.find(key);
-    return found == pax.values.end() ? std::string() : found->second;
-  };
-  const bool one = value("GNU.sparse.major") == "1" && value("GNU.sparse.minor") == "0";
-  const std::string map = value("GNU.sparse.map");
-  if (entry.type != TarType::kFile || (!one && map.empty() && pax.sparse.empty())) {
-    return;
-  }
-  const std::string size = value(one ? "GNU.sparse.realsize" : "GNU.sparse.size");
-  entry.size = whole(size.empty() ? value("GNU.sparse.realsize") : size, "real size of a sparse file");
-  if (const std::string name = value("GNU.sparse.name"); !name.empty()) {
-    entry.name = name;
-  }
-  sparse = true;
-  if (one) {
-    phase = Phase::kSparseMap;
-    special_size = 0;
-    return;
-  }
-  std::vector<uint64_t> numbers;
-  if (!map.empty()) {
-    for (const std::string_view field : text::split(map, ',')) {
-      numbers.push_back(whole(std::string(field), "sparse map"));
-    }
-  } else {
-    for (size_t i = 0; i < pax.sparse.size(); ++i) {
-      if (pax.sparse[i].first != (i % 2 == 0 ? "GNU.sparse.offset" : "GNU.sparse.numbytes")) {
-        throw fail("a PAX header holds a wrong sparse map");
-      }
-      numbers.push_back(whole(pax.sparse[i].second, "sparse map"));
-    }
-  }
-  if (numbers.size() % 2 != 0) {
-    throw fail("a PAX header holds a wrong sparse map");
-  }
-  for (size_t i = 0; i < numbers.size(); i += 2) {
-    pieces.push_back({numbers[i], numbers[i + 1]});
-  }
-}
-
-void TarReader::State::take_old_sparse() {
-  for (size_t i = 0; i < kOldSparseNextPieces; ++i) {
-    const char* at = block.data() + i * 24;
-    if (at[0] != '\0') {
-      pieces.push_back({whole(tar_number(at, 12), "sparse offset"), whole(tar_number(at + 12, 12), "sparse size")});
-    }
-  }
-  if (pieces.size() > kTarSparseLimit) {
-    throw fail("a sparse file has more than {} pieces", kTarSparseLimit);
-  }
-  const bool more = block[kOldSparseNextMore] != '\0';
-  block.clear();
-  if (!more) {
-    begin_entry();
-  }
-}
-
-// Decimal numbers, one a line: how many pieces, then offset and size of each; padded to a block.
-void TarReader::State::take_sparse_map() {
-  long_name += block;  // borrowed: no long name is pending between a header and its content
-  block.clear();
-  special_size += kTarBlock;
-  if (special_size > stored || special_size > 32 * kTarSpecialLimit) {
-    throw fail("the map of a sparse file does not end");
-  }
-  std::vector<std::string_view> lines = text::split(long_name, '\n');
-  lines.pop_back();  // what is not ended by a newline is not complete
-  if (lines.empty()) {
-    return;
-  }
-  const uint64_t count = whole(std::string(lines[0]), "sparse map");
-  if (count > kTarSparseLimit) {
-    throw fail("a sparse file has more than {} pieces", kTarSparseLimit);
-  }
-  if (lines.size() - 1 < 2 * count) {
-    return;
-  }
-  for (size_t i = 0; i < count; ++i) {
-    pieces.push_back({whole(std::string(lines[1 + 2 * i]), "sparse map"), whole(std::string(lines[2 + 2 * i]), "sparse map")});
-  }
-  long_name.clear();
-  stored -= special_size;
-  begin_entry();
 }
 
 void TarReader::State::set_type(char typeflag) {
@@ -481,7 +262,10 @@ TarReader::TarReader(TarReader&&) noexcept = default;
 void TarReader::feed(std::string_view bytes) { state_->feed(bytes); }
 
 void TarReader::finish() {
-  const State& state = *state_;
+  State& state = *state_;
+  if (state.phase == State::Phase::kPadding) {
+    state.finish_entry();  // the content is whole; some writers forget to fill the last block
+  }
   const bool between = state.phase == State::Phase::kHeader && state.block.empty();
   if (!between && state.phase != State::Phase::kEnded) {
     throw Error("the archive ends in the middle of an entry", "the layer was cut off on its way");

@@ -57,7 +57,7 @@ class TarReader {
 
   // The next bytes. Throws on what is no tar. Bytes after the end mark are ignored, as every tar does.
   void feed(std::string_view bytes);
-  // There are no more bytes. Throws if an entry was cut off; a missing end mark is accepted.
+  // There are no more bytes. Throws if an entry was cut off; a missing end mark is accepted, and missing padding.
   void finish();
 
  private:

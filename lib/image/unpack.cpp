@@ -87,7 +87,7 @@ void verify(int fd, const Descriptor& blob) {
 void unpack_one(const Descriptor& blob, const Digest& diff_id, int fd, const std::string& directory, Privilege privilege) {
   LayerApplier applier(directory, {.form = LayerForm::kPlain, .privilege = privilege, .max_bytes = layer_limit(blob.size)});
   Hasher hasher(diff_id.algorithm());
-  read_decompressed(fd, blob.digest.text(), [&](std::string_view bytes) {
+  read_layer(fd, blob.digest.text(), [&](std::string_view bytes) {
     hasher.update(bytes);
     applier.write(bytes);
   });

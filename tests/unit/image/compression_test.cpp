@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <optional>
 
 #include "base/error.h"
 #include "image/compress.h"
@@ -37,14 +38,27 @@ std::string compress(const std::string& text, Compression kind) {
   return result;
 }
 
-std::string inflate(std::string_view bytes, size_t step) {
+std::string inflate_by(GunzipMaker gunzip, std::string_view bytes, size_t step) {
   std::string result;
-  Inflater inflater([&](std::string_view plain) { result += plain; });
+  Inflater inflater(gunzip, [&](std::string_view plain) { result += plain; });
   for (size_t at = 0; at < bytes.size(); at += step) {
     inflater.write(bytes.substr(at, step));
   }
   inflater.finish();
   return result;
+}
+
+// Both decoders of gzip give the same bytes, or both refuse.
+std::string inflate(std::string_view bytes, size_t step) {
+  std::optional<std::string> portable;
+  try {
+    portable = inflate_by(portable_gunzip, bytes, step);
+  } catch (const Error&) {
+    EXPECT_THROW(inflate_by(fast_gunzip, bytes, step), Error);
+    throw;
+  }
+  EXPECT_EQ(inflate_by(fast_gunzip, bytes, step) == *portable, true);
+  return *portable;
 }
 
 class EachKind : public testing::TestWithParam<Compression> {};
@@ -90,7 +104,7 @@ TEST(Inflate, HighlyCompressedInputComesOutInSmallPieces) {
     const std::string packed = compress(zeros, kind);
     size_t largest = 0;
     size_t total = 0;
-    Inflater inflater([&](std::string_view plain) {
+    Inflater inflater(fast_gunzip, [&](std::string_view plain) {
       largest = std::max(largest, plain.size());
       total += plain.size();
     });
@@ -99,6 +113,12 @@ TEST(Inflate, HighlyCompressedInputComesOutInSmallPieces) {
     EXPECT_EQ(total, zeros.size());
     EXPECT_LE(largest, 256U << 10U);
   }
+}
+
+TEST(Inflate, WhatIsNoMemberBehindOneIsRefused) {
+  const std::string packed = compress("text", Compression::kGzip);
+  EXPECT_THROW(inflate(packed + std::string(100, '\0'), 4096), Error);
+  EXPECT_THROW(inflate(packed + "\x1f", 4096), Error);
 }
 
 TEST(Inflate, OtherFormatsAreNamed) {

@@ -192,6 +192,9 @@ std::string_view kind_of(const Value& value) {
 }  // namespace
 
 Value parse(std::string_view text, std::string_view name, ParseOptions options) {
+  if (text.starts_with("\xef\xbb\xbf")) {  // nlohmann would skip it, other readers refuse it: RFC 8259, part 8.1
+    throw source_error(place_of(text, 0, name), "not JSON: it begins with a byte order mark");
+  }
   Value root;
   Builder builder(root, text, name, options.max_depth);
   Value::sax_parse(text, &builder);

@@ -133,6 +133,7 @@ Digest read_diff_id(const View& view) {
 
 std::vector<Digest> read_diff_ids(const View& root) {
   const View rootfs = root.at("rootfs");
+  refuse_look_alikes(rootfs, {"type", "diff_ids"});
   if (rootfs.string_or("type", "layers") != "layers") {
     rootfs.at("type").refuse("must be \"layers\"");
   }
@@ -165,6 +166,7 @@ Value write_history(const History& entry) {
 ImageConfig parse_config(std::string_view text, std::string_view name) {
   const json::Document document{std::string(text), std::string(name)};
   const View root = document.root();
+  refuse_look_alikes(root, {"architecture", "os", "config", "rootfs", "history"});
   ImageConfig result{.created = root.string_or("created", ""),
                      .author = root.string_or("author", ""),
                      .platform = {.os = root.string_or("os", ""),

@@ -47,6 +47,7 @@ Digest read_digest(const View& view) {
 }
 
 Descriptor read_descriptor(const View& view) {
+  refuse_look_alikes(view, {"mediaType", "digest", "size", "platform"});
   Descriptor result{.media_type = short_text(view.at("mediaType")),
                     .digest = read_digest(view.at("digest")),
                     .size = view.at("size").unsigned_integer(kDescriptorLimit),
@@ -97,6 +98,7 @@ Value descriptor_value(const Descriptor& descriptor) {
 }
 
 DocumentKind classify_view(const View& root, std::string_view name, std::string_view declared) {
+  refuse_look_alikes(root, {"schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "artifactType"});
   const bool manifest = root.find("config") || root.find("layers");
   const bool index = root.find("manifests").has_value();
   const std::string written = root.string_or("mediaType", "");
@@ -168,6 +170,16 @@ int fitness(const Platform& offered, const Platform& wanted) {
 }
 
 }  // namespace
+
+void refuse_look_alikes(const json::View& view, std::initializer_list<std::string_view> keys) {
+  view.each_member([&](const std::string& key, const View& member) {
+    for (const std::string_view known : keys) {
+      if (key != known && key.size() == known.size() && text::lower(key) == text::lower(known)) {
+        member.refuse(fmt::format("is not {}", text::quoted(known)), "many readers take one for the other, so it is refused");
+      }
+    }
+  });
+}
 
 bool is_index_type(std::string_view type) { return type == media::kIndex || type == media::kDockerList; }
 bool is_manifest_type(std::string_view type) { return type == media::kManifest || type == media::kDockerManifest; }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,6 +17,10 @@
 #include <vector>
 
 #include "image/digest.h"
+
+namespace jigsaw::json {
+class View;
+}
 
 namespace jigsaw::image {
 
@@ -89,6 +94,10 @@ Descriptor parse_descriptor(std::string_view text, std::string_view name);
 // One line of JSON with the fields in the order of the spec: the same value gives the same bytes.
 std::string write_manifest(const Manifest& manifest);
 std::string write_index(const Index& index);
+
+// Go's JSON reader, which most tools use, takes "Layers" for "layers": a member that is called nearly like one of `keys`
+// would give a document a second meaning. Throws if there is one.
+void refuse_look_alikes(const json::View& view, std::initializer_list<std::string_view> keys);
 
 // How a layer's media type says it is compressed. Throws for types that are no layer.
 enum class Compression { kNone, kGzip, kZstd };

@@ -1,4 +1,4 @@
-"""Layers byte by byte, images around them, and pictures of what they became. Used by hostile_layers.py.
+"""Layers byte by byte, images around them, and pictures of what they became. Used by hostile_images.py.
 
 A layer is a list of blocks: entry() makes any header there could be, right or wrong. picture() writes a tree down in one line an
 entry, leaving out what is usual (0644 or 0755, root's, of kTime), so that an expected outcome can be read.

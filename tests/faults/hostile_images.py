@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Layers of every kind, right, odd and hostile: what `jigsaw unpack` and the store make of each, and umoci where it agrees.
+"""Images of every kind, right, odd and hostile: what `jigsaw unpack` and the store make of each, and umoci where it agrees.
 
-The outcomes in layer_cases_*.py follow the image specification, and where it is silent what containerd, umoci, docker and podman
+The outcomes in layer_cases_*.py and image_cases.py follow the image specification, and where it is silent what containerd, umoci, docker and podman
 have in common. Two forms are looked at: the plain directory of `unpack`, and the layers in the store as overlayfs mounts them.
 A file outside that every escape aims at must stay as it is. --list prints what happens, --only TEXT chooses cases.
 """
@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 
+import image_cases
 import layer_cases_archive
 import layer_cases_tree
 from layer_kit import Layout, picture, sha256
@@ -25,7 +26,10 @@ NOTHING = "refused"
 
 
 def command(*words):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return "hangs"
     if done.returncode < 0 or b"terminate called" in done.stderr:
         return f"killed by signal {-done.returncode}"
     return NOTHING if done.returncode else ""
@@ -51,12 +55,13 @@ class Tools:
             left = os.listdir(store + "/tmp") if os.path.isdir(store + "/tmp") else []
             return failed + (f" and left tmp/{left[0]}" if left else "")
         lowers = self.lowers(store)
+        if not lowers:
+            return ""
         os.makedirs(place)
         os.makedirs(place + ".lowers/empty")
         for number, each in enumerate(lowers):
             os.symlink(each, f"{place}.lowers/{number}")
-        names = [str(number) for number in reversed(range(len(lowers)))] + ["empty", "none"]  # it takes two, be there none
-        os.makedirs(place + ".lowers/none")
+        names = [str(number) for number in reversed(range(len(lowers)))] + ["empty"]  # overlayfs takes two at least
         mounted = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", "lowerdir=" + ":".join(names), place], cwd=place + ".lowers",
                                  capture_output=True, check=False)
         if mounted.returncode:
@@ -86,12 +91,12 @@ class Tools:
 
 
 def one(case, number, tools, umoci):
-    name, layers, outcome = case[:3]
+    name, content, outcome = case[:3]  # content: layers, or what fills a layout
     other = case[3] if len(case) > 3 else {}
     top = f"{tools.directory}/{number}"
     os.makedirs(top)
     layout = top + "/layout"
-    Layout(layout).image(layers)
+    content(Layout(layout)) if callable(content) else Layout(layout).image(content)
     seen = {"plain": tools.plain(layout, top + "/plain"), "store": tools.store(layout, top + "/store")}
     if umoci and "umoci" not in other:
         seen["umoci"] = tools.umoci(layout, top + "/umoci")
@@ -109,16 +114,16 @@ def main():
     if os.geteuid() != 0:
         print("owners, devices and mounts need root")
         return 77
-    if os.environ.get("HOSTILE_LAYERS_NAMESPACE") is None:  # what is mounted goes with us
-        os.environ["HOSTILE_LAYERS_NAMESPACE"] = "1"
+    if os.environ.get("HOSTILE_IMAGES_NAMESPACE") is None:  # what is mounted goes with us
+        os.environ["HOSTILE_IMAGES_NAMESPACE"] = "1"
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
-    directory = tempfile.mkdtemp(prefix="jigsaw-layers-")
+    directory = tempfile.mkdtemp(prefix="jigsaw-hostile-")
     subprocess.run(["mount", "-t", "tmpfs", "none", directory], check=True)
     os.makedirs(OUTSIDE, exist_ok=True)
     with open(OUTSIDE + "/witness", "w") as out:
         out.write("untouched")
     umoci, failures, tools = shutil.which("umoci"), [], Tools(options.bin, directory)
-    cases = [case for case in layer_cases_archive.CASES + layer_cases_tree.CASES if options.only in case[0]]
+    cases = [case for case in layer_cases_archive.CASES + layer_cases_tree.CASES + image_cases.CASES if options.only in case[0]]
     try:
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for case, (failed, seen) in zip(cases, pool.map(lambda pair: one(pair[1], pair[0], tools, umoci), enumerate(cases))):
@@ -133,7 +138,7 @@ def main():
         subprocess.run(["umount", "--lazy", directory], check=True)
         os.rmdir(directory)
     print(*failures, sep="\n")
-    print(f"{len(cases)} layers, {len(failures)} outcomes that are not as expected")
+    print(f"{len(cases)} images, {len(failures)} outcomes that are not as expected")
     return 1 if failures else 0
 
 

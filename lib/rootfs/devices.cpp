@@ -1,6 +1,7 @@
 #include "rootfs/devices.h"
 
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ std::pair<std::string, std::string> split_path(const std::string& path) {
 void bind_from_host(int directory, const std::string& name, const Device& device) {
   const Fd host = sys::clone_mount(AT_FDCWD, device.path, sys::Depth::kThisMount,
                                    "in a user namespace mknod is forbidden: the host's own device is shown");
+  sys::mount_setattr(host.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC}, sys::Depth::kThisMount, device.path,
+                     "a device is no program");
   Fd place(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!place) {
     sys::mknodat(directory, name, S_IFREG | 0600, 0, "a bind mount of a file needs a file to be put on");

@@ -60,6 +60,11 @@ void attach_root(int root) {
   sys::move_mount(root, place.get(), "/", "the new root is attached on top of the old one, where no path leads to it");
 }
 
+void attach_root(int root, const std::string& path) {
+  const Fd place = files::open(path, O_PATH | O_DIRECTORY);
+  sys::move_mount(root, place.get(), path, "the new root is attached where its files are: hooks find it by that path");
+}
+
 void enter_root(int root, RootChange how) {
   sys::fchdir(root, "the new root", "stand in the new root while the roots change places");
   if (how == RootChange::kMoveAndChroot) {

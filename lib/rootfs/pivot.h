@@ -25,6 +25,8 @@ void set_propagation(uint64_t flag);
 // A detached bind mount of the directory `path` and what is mounted below it.
 Fd bind_root(const std::string& path);
 void attach_root(int root);
+// On top of the directory that it is a bind mount of: createContainer hooks look for the container's files there.
+void attach_root(int root, const std::string& path);
 
 enum class RootChange { kPivot, kMoveAndChroot };  // the second for an initramfs, whose root can't be moved
 void enter_root(int root, RootChange how = RootChange::kPivot);

@@ -36,6 +36,9 @@ cgroups::Limits limits_with_devices(const Spec& spec);
 // want of CAP_SYS_RESOURCE it stays as it is, with a warning.
 void prepare_process(const Process& process, pid_t pid);
 
+// Ends what is left of a container and removes its cgroup and its state; runs its poststop hooks.
+void remove_all(StateDirectory& directory, const State& state);
+
 // The container's compiled filter is kept in its state directory, for the programs that exec() adds.
 void save_filter(const StateDirectory& directory, const security::SeccompProgram& program);
 std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory);

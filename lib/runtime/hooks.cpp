@@ -28,13 +28,23 @@ Fd as_file(const std::string& text) {
   return file;
 }
 
-[[noreturn]] void become_hook(const Hook& hook, int state) {
+std::vector<std::string> environment_of(const Hook& hook, const HookStage& stage) {
+  if (hook.env) {
+    return *hook.env;
+  }
+  return stage.where == HookStage::Where::kContainer ? std::vector<std::string>{} : process::current_environment();
+}
+
+[[noreturn]] void become_hook(const Hook& hook, const HookStage& stage, int state) {
   sys::setsid("a hook and what it starts form a group of their own, to be ended together");
+  if (!stage.directory.empty()) {
+    sys::chdir(stage.directory, "a hook stands in the bundle");
+  }
   check(::dup2(state, STDIN_FILENO), "give the hook its stdin");
   std::vector<std::string> arguments = hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
   ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   process::restore_signals();
-  sys::execve(hook.path, arguments, hook.env, "a hook");
+  sys::execve(hook.path, arguments, environment_of(hook, stage), "a hook");
 }
 
 bool ends_in_time(const process::Child& child, const Hook& hook) {
@@ -52,10 +62,10 @@ bool ends_in_time(const process::Child& child, const Hook& hook) {
   }
 }
 
-void run_hook(const Hook& hook, const std::string& state, std::string_view stage) {
+void run_hook(const Hook& hook, const std::string& state, const HookStage& stage) {
   const Fd file = as_file(state);
   process::Child child = process::spawn({.why = "a hook is a program that runs beside the container"},
-                                        [&](process::Gate&) -> int { become_hook(hook, file.get()); });
+                                        [&](process::Gate&) -> int { become_hook(hook, stage, file.get()); });
   child.release();
   child.wait_started();
   const bool in_time = ends_in_time(child, hook);
@@ -64,22 +74,22 @@ void run_hook(const Hook& hook, const std::string& state, std::string_view stage
   }
   const process::ExitStatus status = child.wait();
   if (!in_time) {
-    throw fail("{} hook {} was not done after {} s", stage, hook.path, hook.timeout->count());
+    throw fail("{} hook {} was not done after {} s", stage.name, hook.path, hook.timeout->count());
   }
   if (status.exit_code() != 0) {
-    throw fail("{} hook {} failed: {}", stage, hook.path, status.text());
+    throw fail("{} hook {} failed: {}", stage.name, hook.path, status.text());
   }
 }
 
 }  // namespace
 
-void run_hooks(const std::vector<Hook>& hooks, const std::string& state, std::string_view stage) {
+void run_hooks(const std::vector<Hook>& hooks, const std::string& state, const HookStage& stage) {
   for (const Hook& hook : hooks) {
     run_hook(hook, state, stage);
   }
 }
 
-void run_hooks_and_warn(const std::vector<Hook>& hooks, const std::string& state, std::string_view stage) {
+void run_hooks_and_warn(const std::vector<Hook>& hooks, const std::string& state, const HookStage& stage) {
   for (const Hook& hook : hooks) {
     try {
       run_hook(hook, state, stage);

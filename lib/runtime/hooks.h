@@ -3,17 +3,23 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/spec.h"
 
 namespace jigsaw::runtime {
 
+struct HookStage {
+  std::string_view name;  // "createRuntime", for messages
+  std::string directory;  // where they stand: the bundle; "" leaves it
+  enum class Where { kRuntime, kContainer } where = Where::kRuntime;  // in the container our environment is not theirs
+};
+
 // Runs them one after another. Throws at the first that fails, or that is not done when its time is over: then it is
-// killed with its whole process group. `stage` is "createRuntime" and the like, for messages. A hook need not read what
-// it is given.
-void run_hooks(const std::vector<Hook>& hooks, const std::string& state, std::string_view stage);
-// The same where a failure must not stop the work (poststart, poststop): it is logged.
-void run_hooks_and_warn(const std::vector<Hook>& hooks, const std::string& state, std::string_view stage);
+// killed with its whole process group. A hook need not read what it is given.
+void run_hooks(const std::vector<Hook>& hooks, const std::string& state, const HookStage& stage);
+// The same where a failure must not stop the work (poststop): it is logged.
+void run_hooks_and_warn(const std::vector<Hook>& hooks, const std::string& state, const HookStage& stage);
 
 }  // namespace jigsaw::runtime

@@ -58,9 +58,8 @@ Scheduler scheduler(const json::View& view) {
 }
 
 Hook hook(const json::View& view) {
-  Hook result{.path = view.at("path").string(),
-              .args = view.strings_or_none("args"),
-              .env = view.strings_or_none("env")};
+  Hook result{.path = view.at("path").string(), .args = view.strings_or_none("args")};
+  optionally(view, "env", result.env, [](const json::View& v) { return v.strings(); });
   if (!result.path.starts_with('/')) {
     view.at("path").refuse("must be an absolute path");
   }

@@ -24,19 +24,30 @@ void kill_process(const State& state) {
   }
 }
 
+// A process that somebody froze elsewhere (cgroup v1) does not even take a SIGKILL before it is thawed.
+void thaw(const State& state) {
+  if (open_process(state)) {
+    const cgroups::Cgroup present = cgroups::Cgroup::of_process(cgroups::read_layout(), state.pid);
+    if (present.exists() && present.frozen()) {
+      present.thaw();
+    }
+  }
+}
+
+}  // namespace
+
 // The cgroup's processes too: without a pid namespace of the container's own they do not die with its first one.
 void remove_all(StateDirectory& directory, const State& state) {
   cgroups::Cgroup cgroup = cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
+  thaw(state);
   if (cgroup.exists()) {
     cgroup.kill();
   }
   kill_process(state);
   cgroup.remove();
   directory.remove();
-  run_hooks_and_warn(state.poststop, state_json(state, Status::kStopped), "poststop");
+  run_hooks_and_warn(state.poststop, state_json(state, Status::kStopped), {"poststop", state.bundle});
 }
-
-}  // namespace
 
 void remove(const std::string& state_root, const std::string& id, Force force) {
   auto directory = StateDirectory::find(state_root, id);

@@ -94,9 +94,14 @@ Root make_root(const Prepared& prepared) {
   if (!spec.masked_paths.empty()) {
     masks = rootfs::Masks::make();
   }
-  Fd root = prepared.surroundings.root_mount ? prepared.surroundings.root_mount()
-                                             : rootfs::bind_root(root_path(spec, prepared.surroundings.bundle));
-  rootfs::attach_root(root.get());
+  if (prepared.surroundings.root_mount) {
+    Fd root = prepared.surroundings.root_mount();
+    rootfs::attach_root(root.get());
+    return {std::move(root), std::move(masks)};
+  }
+  const std::string path = root_path(spec, prepared.surroundings.bundle);
+  Fd root = rootfs::bind_root(path);
+  rootfs::attach_root(root.get(), path);
   return {std::move(root), std::move(masks)};
 }
 

@@ -25,7 +25,7 @@ void clear_away(Made& made) {
   made.cgroup.kill();
   made.cgroup.remove();
   made.directory.remove();
-  run_hooks_and_warn(made.state.poststop, state_json(made.state, Status::kStopped), "poststop");
+  run_hooks_and_warn(made.state.poststop, state_json(made.state, Status::kStopped), {"poststop", made.state.bundle});
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ process::ExitStatus run(const Spec& spec, const Surroundings& surroundings, cons
   try {
     made.child.release();
     made.child.wait_started();
-    run_hooks_and_warn(made.state.poststart, state_json(made.state, Status::kRunning), "poststart");
+    run_hooks(made.state.poststart, state_json(made.state, Status::kRunning), {"poststart", surroundings.bundle});
     if (options.started) {
       options.started(made.state);
     }

@@ -61,7 +61,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
     gate.reach(kStopRuntimeHooks);
   }
   make_devices(root, prepared);
-  run_hooks(spec.hooks.create_container, hook_state(prepared), "createContainer");
+  run_hooks(spec.hooks.create_container, hook_state(prepared), {"createContainer", prepared.surroundings.bundle});
   join_cgroup(prepared);
   mount_cgroups(root, prepared);
   Console console = open_console(root.fd(), process, prepared.own_mounts ? ShowConsole::kYes : ShowConsole::kNo);
@@ -86,7 +86,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   if (prepared.dies_with_parent) {
     die_with_parent();
   }
-  run_hooks(spec.hooks.start_container, hook_state(prepared), "startContainer");
+  run_hooks(spec.hooks.start_container, hook_state(prepared), {"startContainer", "", HookStage::Where::kContainer});
   become_program(*process, program, prepared.filter, gate, prepared.surroundings.preserve_fds);
 }
 

@@ -83,7 +83,7 @@ struct Namespace {
 struct Hook {
   std::string path;
   std::vector<std::string> args;
-  std::vector<std::string> env;
+  std::optional<std::vector<std::string>> env;  // absent: the runtime's own, unless it runs inside the container
   std::optional<std::chrono::seconds> timeout;
 };
 struct Hooks {

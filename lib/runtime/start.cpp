@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "runtime/container.h"
+#include "runtime/create.h"
 #include "runtime/hooks.h"
 #include "runtime/start_socket.h"
 
@@ -32,7 +33,12 @@ void start(const std::string& state_root, const std::string& id) {
   }
   state.started = true;
   directory.save(state);
-  run_hooks_and_warn(state.poststart, state_json(state, Status::kRunning), "poststart");
+  try {
+    run_hooks(state.poststart, state_json(state, Status::kRunning), {"poststart", state.bundle});
+  } catch (const Error&) {
+    remove_all(directory, state);  // "generate an error, stop the container", and delete it (runtime.md, Lifecycle, 9)
+    throw;
+  }
 }
 
 }  // namespace jigsaw::runtime

@@ -23,7 +23,10 @@ constexpr const char* kFile = "state.json";
 json::Value hooks_json(const std::vector<Hook>& hooks) {
   json::Value list = json::Value::array();
   for (const Hook& hook : hooks) {
-    json::Value each{{"path", hook.path}, {"args", hook.args}, {"env", hook.env}};
+    json::Value each{{"path", hook.path}, {"args", hook.args}};
+    if (hook.env) {
+      each["env"] = *hook.env;
+    }
     if (hook.timeout) {
       each["timeout"] = hook.timeout->count();
     }
@@ -36,7 +39,10 @@ std::vector<Hook> hooks_from(const json::View& view, std::string_view key) {
   std::vector<Hook> result;
   if (const auto list = view.find(key)) {
     list->each([&](const json::View& each) {
-      Hook hook{each.at("path").string(), each.strings_or_none("args"), each.strings_or_none("env"), std::nullopt};
+      Hook hook{each.at("path").string(), each.strings_or_none("args"), std::nullopt, std::nullopt};
+      if (const auto env = each.find("env")) {
+        hook.env = env->strings();
+      }
       if (const auto timeout = each.find("timeout")) {
         hook.timeout = std::chrono::seconds(timeout->integer());
       }

@@ -28,7 +28,7 @@ void need(bool holds, std::string what) {
 }
 
 // The sysctls that a namespace has for itself. Anything else would change the host's.
-void check_sysctl(const Spec& spec, std::string key) {
+void check_sysctl(const Spec& spec, std::string key, const std::string& value) {
   need(key.find("..") == std::string::npos && !key.starts_with('/') && !key.starts_with('.') && !key.empty() &&
            !has_control_bytes(key) && key.find("//") == std::string::npos,
        fmt::format("sysctl {} is malformed", text::quoted(key)));
@@ -54,7 +54,9 @@ void check_sysctl(const Spec& spec, std::string key) {
   }
   need(kind != 0, fmt::format("sysctl {} belongs to the whole machine, not to a container", text::quoted(key)));
   need(spec.has(kind), fmt::format("sysctl {} needs a {} namespace of the container's own", text::quoted(key), namespaces::names(kind)));
-  need(key != "kernel.hostname" || spec.hostname.empty(), "sysctl \"kernel.hostname\" contradicts hostname");
+  need(key != "kernel.hostname", "sysctl \"kernel.hostname\" would contradict hostname: give that");
+  need(key != "kernel.domainname" || spec.domainname.empty() || spec.domainname == value,
+       "sysctl \"kernel.domainname\" contradicts domainname");
 }
 
 void check_namespaces(const Spec& spec) {
@@ -157,7 +159,7 @@ void validate(const Spec& spec) {
   check_net_devices(spec);
   check_paths(spec);
   for (const auto& [key, value] : spec.sysctl) {
-    check_sysctl(spec, key);
+    check_sysctl(spec, key, value);
   }
   if (!spec.cgroups_path.empty() && spec.cgroups_path.find(':') == std::string::npos) {
     cgroups::clean_path(spec.cgroups_path);

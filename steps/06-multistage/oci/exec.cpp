@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/cli.h"
 #include "oci/commands.h"
+#include "process/exec.h"
 #include "security/user.h"
 
 namespace jigsaw::oci {
@@ -45,7 +46,9 @@ runtime::Process from_options(const ExecOptions& options) {
   process.args = options.command;
   process.terminal = options.tty;
   process.cwd = options.cwd.empty() ? process.cwd : options.cwd;
-  process.env.insert(process.env.end(), options.env.begin(), options.env.end());
+  for (const std::string& assignment : options.env) {
+    process::set_variable(process.env, assignment);
+  }
   process.no_new_privileges = process.no_new_privileges || options.no_new_privileges;
   process.apparmor_profile = options.apparmor.empty() ? process.apparmor_profile : options.apparmor;
   process.selinux_label = options.label.empty() ? process.selinux_label : options.label;

@@ -79,5 +79,55 @@ TEST_F(Surrounded, HooksAreToldHowFarTheContainerIs) {
   EXPECT_EQ(status("poststop"), "stopped");
 }
 
+TEST_F(Surrounded, HooksStandInTheBundleAndSeeTheMountsOfTheRoot) {
+  config["hooks"]["createContainer"] = {{{"path", "/bin/sh"}, {"args", {"sh", "-c", "test -e rootfs/proc/self && pwd > where"}}}};
+  config["process"]["args"] = {"true"};
+  EXPECT_EQ(run().code, 0);
+  EXPECT_EQ(files::read(bundle() + "/where"), bundle() + "\n");
+}
+
+TEST_F(Surrounded, AHookHasOurEnvironmentUnlessItBringsOneAndNeverInsideTheContainer) {
+  files::replace(root("hook"), "#!/bin/sh\n[ -z \"$JIGSAW_TEST_MARK\" ]\n", {.mode = 0755});
+  config["hooks"]["prestart"] = {{{"path", "/bin/sh"}, {"args", {"sh", "-c", "[ \"$JIGSAW_TEST_MARK\" = 1 ]"}}}};
+  config["hooks"]["createRuntime"] = {
+      {{"path", "/bin/sh"}, {"args", {"sh", "-c", "[ -z \"$JIGSAW_TEST_MARK\" ]"}}, {"env", nlohmann::json::array()}}};
+  config["hooks"]["startContainer"] = {{{"path", "/hook"}}};
+  config["process"]["args"] = {"true"};
+  write();
+  ::setenv("JIGSAW_TEST_MARK", "1", 1);
+  const auto result = oci({"run", "--bundle", bundle(), kId});
+  ::unsetenv("JIGSAW_TEST_MARK");
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
+TEST_F(Surrounded, APoststartHookThatFailsEndsTheContainer) {
+  config["hooks"]["poststart"] = {{{"path", "/bin/false"}}};
+  config["process"]["args"] = {"sleep", "60"};
+  write();
+  ASSERT_EQ(oci_detached("create --bundle " + bundle() + " " + kId), 0);
+  EXPECT_NE(oci({"start", kId}).err.find("poststart hook /bin/false failed"), std::string::npos);
+  EXPECT_NE(oci({"state", kId}).code, 0);
+  EXPECT_NE(run().code, 0);
+  EXPECT_NE(oci({"state", kId}).code, 0);
+}
+
+TEST_F(Surrounded, AProcessThatWasFrozenElsewhereIsDeletedByForce) {
+  const std::string frozen = "/sys/fs/cgroup/freezer/jigsaw-frozen";
+  if (!std::filesystem::exists("/sys/fs/cgroup/freezer")) {
+    GTEST_SKIP() << "needs the freezer of cgroup v1";
+  }
+  ASSERT_NO_FATAL_FAILURE(start_idle());
+  const auto pid = nlohmann::json::parse(oci({"state", kId}).out)["pid"].get<int>();
+  test::sh("mkdir -p " + frozen + " && echo " + std::to_string(pid) + " > " + frozen + "/tasks && echo FROZEN > " + frozen + "/freezer.state");
+  EXPECT_EQ(oci({"delete", "--force", kId}).code, 0);
+  EXPECT_EQ(test::sh("rmdir " + frozen).code, 0);
+}
+
+TEST_F(Surrounded, ExecReplacesVariablesOfTheContainer) {
+  config["process"]["env"] = {"PATH=/bin", "COLOUR=red"};
+  ASSERT_NO_FATAL_FAILURE(start_idle());
+  EXPECT_EQ(oci({"exec", "--env", "COLOUR=blue", kId, "sh", "-c", "echo $PATH $COLOUR"}).out, "/bin blue\n");
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

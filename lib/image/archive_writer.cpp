@@ -1,6 +1,7 @@
 #include "image/archive_writer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -35,7 +36,10 @@ void put_size(char* field, size_t width, uint64_t value) {
 }  // namespace
 
 ArchiveWriter::ArchiveWriter(std::string path, const std::string& temporary_directory) : path_(std::move(path)) {
-  if (path_ == "-") {
+  struct stat status {};
+  const bool stream = path_ == "-" || (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode));
+  if (stream) {  // a pipe or a device is written to, not replaced
+    stream_ = path_ == "-" ? duplicate(STDOUT_FILENO) : files::open(path_, O_WRONLY);
     file_ = files::open(temporary_directory, O_TMPFILE | O_RDWR, 0600);
     return;
   }
@@ -105,7 +109,7 @@ void ArchiveWriter::add_link(const std::string& member, const std::string& targe
 
 void ArchiveWriter::finish() {
   append(std::string(2 * kBlock, '\0'));
-  if (path_ != "-") {
+  if (!stream_) {
     check(::rename(temporary_.c_str(), path_.c_str()), "rename {} to {}", temporary_, path_);
     temporary_.clear();
     return;
@@ -113,7 +117,7 @@ void ArchiveWriter::finish() {
   check(::lseek(file_.get(), 0, SEEK_SET), "rewind the archive");
   std::string buffer(256U << 10, '\0');
   while (const auto got = check(::read(file_.get(), buffer.data(), buffer.size()), "read the archive")) {
-    files::write_all(STDOUT_FILENO, std::string_view(buffer).substr(0, static_cast<size_t>(got)), "standard output");
+    files::write_all(stream_.get(), std::string_view(buffer).substr(0, static_cast<size_t>(got)), path_ == "-" ? "standard output" : path_);
   }
 }
 

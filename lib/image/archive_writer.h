@@ -33,6 +33,7 @@ class ArchiveWriter {
   void header(const std::string& member, char type, uint64_t size, const std::string& link, uint64_t offset);
   void append(std::string_view bytes);
   std::string path_;
+  Fd stream_;              // standard output, a pipe, a device
   std::string temporary_;  // beside path_, until finish()
   Fd file_;
   uint64_t at_ = 0;

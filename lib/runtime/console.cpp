@@ -3,21 +3,18 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
-
-#include <cstring>
 
 #include "base/error.h"
 #include "base/explain.h"
 #include "base/files.h"
 #include "base/sys.h"
 #include "rootfs/safe_path.h"
+#include "runtime/unix_socket.h"
 
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
@@ -110,28 +107,7 @@ Console open_console_inside(const Process& process) {
 }
 
 void send_console(const std::string& path, int master) {
-  const Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "make a socket"));
-  sockaddr_un where{};
-  where.sun_family = AF_UNIX;
-  // sun_path is short: a long path is reached through its directory.
-  const Fd place = files::open(path, O_PATH);
-  const std::string name = path.size() < sizeof where.sun_path ? path : rootfs::proc_path(place.get());
-  std::memcpy(where.sun_path, name.c_str(), name.size() + 1);
-  check(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), "connect to the console socket {}", path);
-  char text[] = "/dev/ptmx";
-  iovec data{text, sizeof text - 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr header{};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  cmsghdr* message = CMSG_FIRSTHDR(&header);
-  message->cmsg_level = SOL_SOCKET;
-  message->cmsg_type = SCM_RIGHTS;
-  message->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(message), &master, sizeof master);
-  check(::sendmsg(socket.get(), &header, MSG_NOSIGNAL), "send the terminal to {}", path);
+  send_descriptor(connect_unix(path, "console socket").get(), "/dev/ptmx", master, "console socket");
 }
 
 }  // namespace jigsaw::runtime

@@ -249,6 +249,9 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   prepared.joined = open_joined(spec);
   prepared.cgroup = systemd ? nullptr : &cgroup;
   prepared.filter = compile_filter(spec, surroundings, directory);
+  if (prepared.filter) {
+    prepared.listener = connect_listener(*spec.seccomp, directory);
+  }
   prepared.mount_maps = make_mount_maps(spec);
   prepared.dies_with_parent = starting == Starting::kAtOnce;
   prepared.own_mounts = has_own_mounts(spec);

@@ -30,6 +30,7 @@ struct Target {
   uint64_t namespaces = 0;       // kinds to enter
   cgroups::Cgroup cgroup;
   std::optional<security::SeccompProgram> filter;
+  std::optional<Listener> listener;
 };
 
 Target find_target(const ExecOptions& options) {
@@ -58,10 +59,12 @@ Target find_target(const ExecOptions& options) {
     throw fail("cgroup {} of the container does not exist", options.cgroup.empty() ? state.cgroup : options.cgroup);
   }
   cgroup.prepare_join();
-  return {std::move(state), std::move(*process), std::move(root), set, std::move(cgroup), load_filter(directory)};
+  return {std::move(state), std::move(*process), std::move(root), set, std::move(cgroup), load_filter(directory), connect_noted_listener(directory)};
 }
 
 [[noreturn]] void become_process(const Target& target, const Process& process, const ExecOptions& options, process::Gate& gate) {
+  const std::string for_agent =
+      target.listener ? process_state(*target.listener, target.state, Status::kRunning, pid_outside()) : std::string();
   sys::setsid("the program does not share the session of its caller");
   set_affinity(process.affinity.initial);
   target.cgroup.join();
@@ -82,7 +85,8 @@ Target find_target(const ExecOptions& options) {
   if (options.mode == RunOptions::Mode::kForeground) {
     die_with_parent();
   }
-  become_program(process, program, target.filter, gate, options.preserve_fds);
+  become_program(process, program, target.filter, [&](int listener) { announce(*target.listener, for_agent, listener); },
+                 options.preserve_fds);
 }
 
 void hand_out(const ExecOptions& options, const process::Child& child) {

@@ -165,7 +165,8 @@ std::string become_user(const Process& process, const Spec& spec, const std::opt
 }
 
 void become_program(const Process& process, const std::string& program,
-                    const std::optional<security::SeccompProgram>& filter, process::Gate& gate, int preserve_fds) {
+                    const std::optional<security::SeccompProgram>& filter,
+                    const std::function<void(int listener)>& tell_agent, int preserve_fds) {
   const std::vector<std::string> environment = with_home(process);
   process::restore_signals();
   const int rc = ::close_range(static_cast<unsigned>(STDERR_FILENO + 1 + preserve_fds), ~0U, CLOSE_RANGE_CLOEXEC);
@@ -175,8 +176,8 @@ void become_program(const Process& process, const std::string& program,
   check(rc, "keep descriptors from the program");
   if (filter) {
     const Fd listener = security::load(*filter);
-    if (listener) {
-      gate.tell(kStopListener, {listener.get()});
+    if (listener && tell_agent) {
+      tell_agent(listener.get());
     }
     if (loads_with_privilege(process, filter)) {
       const security::Capabilities wanted = process.capabilities.value_or(security::Capabilities{});

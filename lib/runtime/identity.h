@@ -1,10 +1,10 @@
 // Identity: who the program is and what it may do. The order is forced: what needs power comes before it is given up.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
-#include "process/spawn.h"
 #include "runtime/spec.h"
 
 namespace jigsaw::runtime {
@@ -13,9 +13,10 @@ namespace jigsaw::runtime {
 // filter can only be loaded with privileges, they are kept until become_program().
 std::string become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter);
 
-// The last steps: the filter, descriptors, signals, execve().
+// The last steps: the filter, descriptors, signals, execve(). A filter that asks an agent hands its descriptor to
+// `tell_agent`.
 [[noreturn]] void become_program(const Process& process, const std::string& program,
-                                 const std::optional<security::SeccompProgram>& filter, process::Gate& gate,
-                                 int preserve_fds);
+                                 const std::optional<security::SeccompProgram>& filter,
+                                 const std::function<void(int listener)>& tell_agent, int preserve_fds);
 
 }  // namespace jigsaw::runtime

@@ -37,11 +37,21 @@ std::string hook_state(const Prepared& prepared) {
   return state_json(state, Status::kCreating);
 }
 
+std::string agent_state(const Prepared& prepared) {
+  if (!prepared.listener) {
+    return {};
+  }
+  State state = prepared.state;
+  state.pid = pid_outside();
+  return process_state(*prepared.listener, state, Status::kCreating, state.pid);
+}
+
 }  // namespace
 
 void become_container(const Prepared& prepared, process::Gate& gate) {
   const Spec& spec = prepared.spec;
   const Process* process = spec.process ? &*spec.process : nullptr;
+  const std::string for_agent = agent_state(prepared);
 
   sys::setsid("the container does not share the session, and so not the terminal, of its caller");
   if (spec.has_new(CLONE_NEWUSER)) {
@@ -87,7 +97,8 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
     die_with_parent();
   }
   run_hooks(spec.hooks.start_container, hook_state(prepared), {"startContainer", "", HookStage::Where::kContainer});
-  become_program(*process, program, prepared.filter, gate, prepared.surroundings.preserve_fds);
+  become_program(*process, program, prepared.filter,
+                 [&](int listener) { announce(*prepared.listener, for_agent, listener); }, prepared.surroundings.preserve_fds);
 }
 
 }  // namespace jigsaw::runtime

@@ -10,6 +10,7 @@
 #include "namespaces/enter.h"
 #include "process/spawn.h"
 #include "runtime/container.h"
+#include "runtime/listener.h"
 #include "runtime/spec.h"
 
 namespace jigsaw::runtime {
@@ -22,6 +23,7 @@ struct Prepared {
   std::vector<namespaces::Opened> joined;       // those that exist, in the order to enter them
   const cgroups::Cgroup* cgroup = nullptr;
   std::optional<security::SeccompProgram> filter;
+  std::optional<Listener> listener;             // the agent that the filter asks
   std::vector<Fd> mount_maps;                   // a user namespace for each id-mapped mount, -1 for the others
   Fd start_socket;                              // where the child waits to be started; none: it does not wait
   bool dies_with_parent = false;
@@ -32,7 +34,6 @@ struct Prepared {
 // The stops at which the parent acts while the child waits.
 inline constexpr const char* kStopRuntimeHooks = "ready for the runtime's hooks";
 inline constexpr const char* kStopCreated = "created";
-inline constexpr const char* kStopListener = "seccomp listener";
 
 // The child's side, from the gate to the program. Returns only by throwing.
 [[noreturn]] void become_container(const Prepared& prepared, process::Gate& gate);

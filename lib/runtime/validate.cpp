@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cgroups/layout.h"
 #include "namespaces/sets.h"
+#include "runtime/listener.h"
 #include "runtime/scheduling.h"
 #include "runtime/spec.h"
 
@@ -167,6 +168,7 @@ void validate(const Spec& spec) {
   cgroups::validate(spec.limits);
   if (spec.seccomp) {
     security::validate(*spec.seccomp);
+    validate_listener(*spec.seccomp);
   }
   if (spec.memory_policy) {
     validate(*spec.memory_policy);

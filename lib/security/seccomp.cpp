@@ -225,9 +225,9 @@ SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_director
   for (const std::string& flag : seccomp.flags) {
     program.flags |= flag_value(flag);
   }
-  program.notifies = std::any_of(seccomp.rules.begin(), seccomp.rules.end(), [](const SeccompRule& rule) {
-    return rule.action == "SCMP_ACT_NOTIFY";
-  });
+  // A listener may be wanted by its path alone; one that nobody would get is not made.
+  program.flags &= ~unsigned{SECCOMP_FILTER_FLAG_NEW_LISTENER};
+  program.notifies = !seccomp.listener_path.empty();
   if (program.notifies) {
     program.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
   }

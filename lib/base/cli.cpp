@@ -172,6 +172,14 @@ void take_command_line(CLI::App& command, std::vector<std::string>& words) {
   commands()[&command].rest = &words;
 }
 
+void add_records(CLI::App& app, std::string& run_root, const journal::Kinds& kinds) {
+  app.add_option("--run-root", run_root, "where runs record what they made");
+  on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&run_root, kinds] {
+    fmt::print("{}", journal::report(journal::sweep(journal::directory_for(run_root), kinds)));
+    return 0;
+  });
+}
+
 int report_errors(const std::string& program, const std::function<int()>& body) {
   try {
     return body();

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/journal.h"
+
 namespace CLI {
 class App;
 }
@@ -41,6 +43,9 @@ void take_command_line(CLI::App& command, std::string& first, std::vector<std::s
                        const std::string& first_name, const std::string& first_help, Rest needs_rest = Rest::kOptional);
 // The same where the first word is itself the program: run [options] PROGRAM [ARG...]
 void take_command_line(CLI::App& command, std::vector<std::string>& words);
+
+// --run-root, which fills `run_root`, and `undo`, which carries out the records of dead runs that are kept there.
+void add_records(CLI::App& app, std::string& run_root, const journal::Kinds& kinds);
 
 // The words this program was started with.
 const std::vector<std::string>& command_line();

@@ -52,6 +52,7 @@ void start(Format format, int fd) {
 
 bool on() { return g_format != Format::kOff; }
 Format format() { return g_format; }
+int descriptor() { return g_fd; }
 
 void report(const Call& call, std::string_view why, long result, int error) {
   const char* error_name = error != 0 ? ::strerrorname_np(error) : nullptr;

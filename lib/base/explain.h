@@ -24,6 +24,8 @@ enum class Format { kOff, kText, kJson };
 void start(Format format, int fd);
 bool on();
 Format format();
+// The descriptor that is written to, or -1.
+int descriptor();
 
 // What a wrapper tells of a call: its name, its arguments as C would write them, and a shell equivalent or "".
 struct Call {

@@ -50,6 +50,16 @@ std::string kernel_text(const std::vector<IdRange>& ranges) {
   return lines;
 }
 
+// newuidmap(1) and newgidmap(1) come in a package of their own (uidmap). Without them root is the only id there is inside.
+bool is_installed(const std::string& tool) {
+  try {
+    process::find_program(tool, process::current_environment());
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 bool only_own(const std::vector<IdRange>& ranges, uint32_t own) {
   return ranges.size() == 1 && ranges.front().outside == own && ranges.front().count == 1;
 }
@@ -119,6 +129,9 @@ IdMaps own_maps() {
 
 IdMaps rootless_maps() {
   const std::string user = user_name(::geteuid());
+  if (::geteuid() != 0 && !(is_installed("newuidmap") && is_installed("newgidmap"))) {
+    return IdMaps{{{0, ::geteuid(), 1}}, {{0, ::getegid(), 1}}};
+  }
   return IdMaps{with_subordinates(::geteuid(), "/etc/subuid", user, ::geteuid()),
                 with_subordinates(::getegid(), "/etc/subgid", user, ::geteuid())};
 }

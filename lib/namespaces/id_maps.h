@@ -28,7 +28,8 @@ struct IdMaps {
   bool operator==(const IdMaps&) const = default;
 };
 
-// The maps of a user without privilege: himself as root, and what /etc/subuid and /etc/subgid give him above it.
+// The maps of a user without privilege: himself as root, and what /etc/subuid and /etc/subgid give him above it, if
+// newuidmap(1) is installed.
 IdMaps rootless_maps();
 // Whether the caller lacks the privilege to make namespaces: then the first of them must be a user namespace, in which
 // he has it.

@@ -19,7 +19,8 @@ void become_subreaper();
 
 // The body of a child that is to be PID 1: runs `program` as its own child, hands signals on to it, reaps every orphan,
 // and gives the program's exit code. The parent's wait_started() returns when the program runs, and throws if it
-// can't. Descriptors of the caller that only an exec would close stay open: close what must not live on before.
+// can't. It closes every descriptor but the standard ones: what an exec would have closed is no business of PID 1, whose
+// /proc/1/fd the whole container sees.
 int run_init(Gate& gate, const Program& program);
 
 }  // namespace jigsaw::process

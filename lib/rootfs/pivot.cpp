@@ -46,6 +46,12 @@ void set_propagation(uint64_t flag) {
 
 void make_private() { set_propagation(MS_PRIVATE); }
 
+void require_directory(const std::string& path, std::string_view remedy) {
+  if (!files::is_directory(path)) {
+    throw fail("{} is not a directory with a root file system", path).with_hint(fmt::format("'{}' writes a small one", remedy));
+  }
+}
+
 Fd bind_root(const std::string& path) {
   struct stat status {};
   check(::stat(path.c_str(), &status), "open the root directory {}", path);

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 
@@ -22,6 +23,8 @@ namespace jigsaw::rootfs {
 void make_private();
 void set_propagation(uint64_t flag);
 
+// Throws unless `path` is a directory: said early, in the words of who typed it. `remedy` is the command that makes one.
+void require_directory(const std::string& path, std::string_view remedy);
 // A detached bind mount of the directory `path` and what is mounted below it.
 Fd bind_root(const std::string& path);
 void attach_root(int root);

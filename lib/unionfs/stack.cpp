@@ -12,6 +12,9 @@ namespace jigsaw::unionfs {
 
 std::vector<std::string> layers_in(const std::string& layers) {
   const std::string top = std::filesystem::absolute(layers).lexically_normal().string();
+  if (!files::is_directory(top)) {
+    throw fail("{} is not a directory of layers", layers).with_hint("the command 'layers DIR' writes those of a small system");
+  }
   std::vector<std::string> result;
   for (const std::string& name : files::list(top)) {
     if (files::is_directory(top + "/" + name)) {
@@ -25,9 +28,11 @@ std::vector<std::string> layers_in(const std::string& layers) {
   return result;
 }
 
-Overlay stack(const std::string& layers, const std::string& changes) {
+Overlay stack(const std::string& layers, const std::string& changes) { return stack(layers_in(layers), changes); }
+
+Overlay stack(std::vector<std::string> lowers, const std::string& changes) {
   const std::string place = std::filesystem::absolute(changes).lexically_normal().string();
-  Overlay result{.lowers = layers_in(layers), .upper = place + "/upper", .work = place + "/work"};
+  Overlay result{.lowers = std::move(lowers), .upper = place + "/upper", .work = place + "/work"};
   struct stat top {};
   check(::stat(result.lowers.front().c_str(), &top), "stat {}", result.lowers.front());
   if (!files::is_directory(result.upper)) {

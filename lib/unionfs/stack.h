@@ -17,5 +17,7 @@ std::vector<std::string> layers_in(const std::string& layers);
 // The overlay of `layers` and `changes`, whose upper and work directories are made if needed; the upper gets the owner
 // and mode of the top layer, since it becomes the root directory of the whole.
 Overlay stack(const std::string& layers, const std::string& changes);
+// The same for lowers that are known, the top one first.
+Overlay stack(std::vector<std::string> lowers, const std::string& changes);
 
 }  // namespace jigsaw::unionfs

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "process/exec.h"
 #include "process/init.h"
+#include "process/options.h"
 #include "process/procfs.h"
 #include "process/signals.h"
 #include "process/spawn.h"
@@ -17,14 +18,12 @@ namespace {
 
 struct Options {
   std::string run_root;
-  std::vector<std::string> command;
-  std::vector<std::string> environment;
-  std::string directory;
+  process::ProgramOptions program;
   std::string pid;
 };
 
 // The child's side: its surroundings, then the program.
-[[noreturn]] void become_program(const Options& options) {
+[[noreturn]] void become_program(const process::ProgramOptions& options) {
   process::Program program{options.command, process::current_environment()};
   for (const std::string& assignment : options.environment) {
     process::set_variable(program.environment, assignment);
@@ -39,7 +38,7 @@ int run(const Options& options) {
   journal::Record record(journal::directory_for(options.run_root), journal::common_kinds());
   process::become_subreaper();
   const process::SignalGuard guard;
-  process::Child child = process::spawn({}, [&](process::Gate&) -> int { become_program(options); });
+  process::Child child = process::spawn({}, [&](process::Gate&) -> int { become_program(options.program); });
   record.note("process", journal::process_name(child.pid()));
   child.release();
   child.wait_started();
@@ -86,23 +85,15 @@ int inspect(const Options& options) {
   return 0;
 }
 
-int undo(const Options& options) {
-  fmt::print("{}", journal::report(journal::sweep(journal::directory_for(options.run_root), journal::common_kinds())));
-  return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
   const cli::Program program{"01-process", "run a program as a child process, and look at processes"};
   return cli::run_main(argc, argv, program, [&](CLI::App& app) {
-    app.add_option("--run-root", options.run_root, "where runs record what they made");
-
     CLI::App* run_command = app.add_subcommand("run", "run a program and hand on its exit code");
-    run_command->add_option("-e,--env", options.environment, "NAME=value for its environment")->allow_extra_args(false);
-    run_command->add_option("-w,--cwd", options.directory, "the directory it starts in");
-    cli::take_command_line(*run_command, options.command);
+    process::add_program_options(*run_command, options.program);
+    cli::take_command_line(*run_command, options.program.command);
     cli::on_run(*run_command, [&] { return run(options); });
 
     cli::on_run(*app.add_subcommand("ps", "list processes as ps(1) does"), ps);
@@ -111,6 +102,6 @@ int main(int argc, char** argv) {
     inspect_command->add_option("PID", options.pid, "the process to look at")->required();
     cli::on_run(*inspect_command, [&] { return inspect(options); });
 
-    cli::on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&] { return undo(options); });
+    cli::add_records(app, options.run_root, journal::common_kinds());
   });
 }

@@ -4,97 +4,89 @@
 #include <CLI/CLI.hpp>
 
 #include "base/cli.h"
-#include "base/files.h"
 #include "base/journal.h"
 #include "base/log.h"
 #include "base/table.h"
-#include "cgroups/cgroup.h"
+#include "cgroups/options.h"
 #include "cgroups/stats.h"
 #include "namespaces/id_maps.h"
 #include "namespaces/loopback.h"
+#include "namespaces/options.h"
 #include "namespaces/sets.h"
-#include "process/exec.h"
 #include "process/init.h"
+#include "process/options.h"
 #include "process/signals.h"
-#include "process/spawn.h"
 #include "rootfs/base_tree.h"
-#include "rootfs/devices.h"
-#include "rootfs/mounts.h"
 #include "rootfs/pivot.h"
+#include "rootfs/surroundings.h"
 
 using namespace jigsaw;
+using namespaces::has;
 
 namespace {
 
 struct Options {
   std::string run_root;
   std::string rootfs;
-  std::string name = files::random_hex(4);
-  std::vector<std::string> command;
-  cgroups::LimitTexts limits;
+  cgroups::CgroupOptions cgroup;
+  namespaces::NamespaceOptions namespaces;
+  process::ProgramOptions program{.directory = "/"};
 };
-
-journal::Kinds kinds() {
-  journal::Kinds kinds = journal::common_kinds();
-  kinds["cgroup"] = cgroups::undo_cgroup;
-  return kinds;
-}
-
-// The cgroup with its limits; none if nothing is to be limited and we may not make one.
-std::optional<cgroups::Cgroup> make_cgroup(const Options& options, journal::Record& record) {
-  const cgroups::Limits limits = cgroups::parse_limits(options.limits);
-  const cgroups::Layout layout = cgroups::read_layout();
-  const std::string path = cgroups::usual_path(layout, "jigsaw-" + options.name);
-  if (cgroups::asks_for_nothing(limits) && !cgroups::may_create(layout, path)) {
-    return std::nullopt;
-  }
-  record.note("cgroup", path);
-  cgroups::Cgroup cgroup = cgroups::Cgroup::create(layout, path);
-  cgroup.apply(limits);
-  return cgroup;
-}
 
 // The root directory: what is mounted here is seen in our mount namespace only.
 void enter_rootfs(const Options& options, uint64_t set) {
+  if (!has(set, "mnt")) {
+    sys::chdir(options.rootfs, "chroot leaves the working directory where it is");
+    return sys::chroot(".", "without a mount namespace of our own only chroot is left, and nothing can be mounted");
+  }
   rootfs::make_private();
   const Fd root = rootfs::bind_root(options.rootfs);
   rootfs::attach_root(root.get());
-  for (const rootfs::Mount& mount : rootfs::default_mounts()) {
-    if (mount.destination == "/proc" || mount.destination.starts_with("/dev")) {
-      rootfs::attach(root.get(), mount);
-    }
-  }
-  const bool user = (set & namespaces::parse("user")) != 0;
-  rootfs::make_devices(root.get(), rootfs::default_devices(),
-                       user ? rootfs::DeviceMaking::kBindFromHost : rootfs::DeviceMaking::kNodes);
-  rootfs::make_device_links(root.get());
+  rootfs::mount_surroundings(root.get(), set);
   rootfs::enter_root(root.get());
 }
 
 // The child's side: its surroundings, then the program.
-int become_program(const Options& options, uint64_t set, const std::optional<cgroups::Cgroup>& cgroup) {
+int become_program(const Options& options, uint64_t set, const std::optional<cgroups::Cgroup>& cgroup, process::Gate& gate,
+                   journal::Record& record) {
   if (cgroup) {
     cgroup->join();
   }
-  sys::unshare(static_cast<int>(namespaces::parse("cgroup")), "its cgroup is the root of all that it sees of the tree");
-  sys::sethostname(options.name, "the host name is private in a uts namespace");
-  namespaces::bring_up_loopback();
+  if (has(set, "cgroup")) {
+    sys::unshare(static_cast<int>(namespaces::parse("cgroup")), "its cgroup is the root of all that it sees of the tree");
+  }
+  if (has(set, "uts")) {
+    const std::string& hostname = options.namespaces.hostname;
+    sys::sethostname(hostname.empty() ? options.cgroup.name : hostname, "the host name is private in a uts namespace");
+  }
+  if (has(set, "net")) {
+    namespaces::bring_up_loopback();
+  }
   enter_rootfs(options, set);
-  process::exec({options.command, process::container_environment({})});
+
+  const process::Program program{options.program.command, process::container_environment(options.program.environment)};
+  sys::chdir(options.program.directory, "the program starts in the directory asked for");
+  if (options.namespaces.init) {
+    record.leave_to_parent();
+    return process::run_init(gate, program);
+  }
+  process::exec(program);
 }
 
 int run(const Options& options) {
-  uint64_t set = namespaces::parse("mnt,pid,uts,ipc,net");
-  set |= namespaces::needs_user_namespace() ? namespaces::parse("user") : 0;
-  journal::Record record(journal::directory_for(options.run_root), kinds());
-  const std::optional<cgroups::Cgroup> cgroup = make_cgroup(options, record);
+  const uint64_t set = namespaces::chosen(options.namespaces);
+  rootfs::require_directory(options.rootfs, "03-cgroups rootfs DIR");
+  journal::Record record(journal::directory_for(options.run_root), cgroups::journal_kinds());
+  const std::optional<cgroups::Cgroup> cgroup = cgroups::make_for(options.cgroup, record);
 
   process::become_subreaper();
   const process::SignalGuard guard;
-  process::Child child = process::spawn({.namespaces = set, .cgroup = cgroup ? cgroup->unified() : -1},
-                                        [&](process::Gate&) { return become_program(options, set, cgroup); });
+  const process::SpawnOptions birth{.namespaces = set & ~namespaces::parse("cgroup"), .cgroup = cgroup ? cgroup->unified() : -1};
+  process::Child child = process::spawn(birth, [&](process::Gate& gate) {
+    return become_program(options, set, cgroup, gate, record);
+  });
   record.note("process", journal::process_name(child.pid()));
-  if ((set & namespaces::parse("user")) != 0) {
+  if (has(set, "user")) {
     namespaces::write_id_maps(child.pid(), namespaces::own_maps());
   }
   child.release();
@@ -117,27 +109,17 @@ int stats() {
   return 0;
 }
 
-int undo(const Options& options) {
-  fmt::print("{}", journal::report(journal::sweep(journal::directory_for(options.run_root), kinds())));
-  return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
   return cli::run_main(argc, argv, {"03-cgroups", "run a program with a part of the machine"}, [&](CLI::App& app) {
-    app.add_option("--run-root", options.run_root, "where runs record what they made");
     CLI::App* run_command = app.add_subcommand("run", "run a program with ROOTFS as its root directory, and limits");
-    run_command->add_option("--name", options.name, "the name of its cgroup, and its host name");
-    for (const cgroups::LimitOption& option : cgroups::limit_options()) {
-      run_command->add_option(option.name, options.limits.*option.text, option.help);
-    }
-    for (const cgroups::LimitListOption& option : cgroups::limit_list_options()) {
-      run_command->add_option(option.name, options.limits.*option.texts, option.help)->allow_extra_args(false);
-    }
-    cli::take_command_line(*run_command, options.rootfs, options.command, "ROOTFS", "a directory with a root file system",
-                           cli::Rest::kRequired);
+    cgroups::add_cgroup_options(*run_command, options.cgroup);
+    namespaces::add_namespace_options(*run_command, options.namespaces);
+    process::add_program_options(*run_command, options.program);
+    cli::take_command_line(*run_command, options.rootfs, options.program.command, "ROOTFS",
+                           "a directory with a root file system", cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* rootfs_command = app.add_subcommand("rootfs", "write a small root file system into the new directory DIR");
@@ -145,6 +127,6 @@ int main(int argc, char** argv) {
     cli::on_run(*rootfs_command, [&] { return rootfs::write_base_rootfs(options.rootfs), 0; });
 
     cli::on_run(*app.add_subcommand("stats", "what the running ones use"), stats);
-    cli::on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&] { return undo(options); });
+    cli::add_records(app, options.run_root, cgroups::journal_kinds());
   });
 }

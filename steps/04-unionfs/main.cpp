@@ -4,24 +4,25 @@
 #include <CLI/CLI.hpp>
 
 #include "base/cli.h"
-#include "base/files.h"
 #include "base/journal.h"
 #include "base/log.h"
-#include "cgroups/cgroup.h"
+#include "cgroups/options.h"
 #include "cgroups/stats.h"
 #include "namespaces/id_maps.h"
 #include "namespaces/loopback.h"
+#include "namespaces/options.h"
 #include "namespaces/sets.h"
 #include "process/init.h"
+#include "process/options.h"
 #include "process/signals.h"
 #include "rootfs/base_tree.h"
-#include "rootfs/devices.h"
-#include "rootfs/mounts.h"
 #include "rootfs/pivot.h"
+#include "rootfs/surroundings.h"
 #include "unionfs/changes.h"
 #include "unionfs/stack.h"
 
 using namespace jigsaw;
+using namespaces::has;
 
 namespace {
 
@@ -29,78 +30,67 @@ struct Options {
   std::string run_root;
   std::string layers;
   std::string changes;
-  std::string name = files::random_hex(4);
-  std::vector<std::string> command;
-  cgroups::LimitTexts limits;
+  cgroups::CgroupOptions cgroup;
+  namespaces::NamespaceOptions namespaces;
+  process::ProgramOptions program{.directory = "/"};
 };
-
-journal::Kinds kinds() {
-  journal::Kinds kinds = journal::common_kinds();
-  kinds["cgroup"] = cgroups::undo_cgroup;
-  return kinds;
-}
-
-// The cgroup with its limits; none if nothing is to be limited and we may not make one.
-std::optional<cgroups::Cgroup> make_cgroup(const Options& options, journal::Record& record) {
-  const cgroups::Limits limits = cgroups::parse_limits(options.limits);
-  const cgroups::Layout layout = cgroups::read_layout();
-  const std::string path = cgroups::usual_path(layout, "jigsaw-" + options.name);
-  if (cgroups::asks_for_nothing(limits) && !cgroups::may_create(layout, path)) {
-    return std::nullopt;
-  }
-  record.note("cgroup", path);
-  cgroups::Cgroup cgroup = cgroups::Cgroup::create(layout, path);
-  cgroup.apply(limits);
-  return cgroup;
-}
 
 // The root directory: what is mounted here is seen in our mount namespace only.
 void enter_rootfs(const unionfs::Overlay& overlay, uint64_t set) {
+  if (!has(set, "mnt")) {
+    throw Error("layers can't be stacked without a mount namespace", "leave mnt among the namespaces");
+  }
   rootfs::make_private();
   const Fd root = unionfs::mount_overlay(overlay);
   rootfs::attach_root(root.get());
-  for (const rootfs::Mount& mount : rootfs::default_mounts()) {
-    if (mount.destination == "/proc" || mount.destination.starts_with("/dev")) {
-      rootfs::attach(root.get(), mount);
-    }
-  }
-  rootfs::make_devices(root.get(), rootfs::default_devices(),
-                       (set & namespaces::parse("user")) != 0 ? rootfs::DeviceMaking::kBindFromHost : rootfs::DeviceMaking::kNodes);
-  rootfs::make_device_links(root.get());
+  rootfs::mount_surroundings(root.get(), set);
   rootfs::enter_root(root.get());
 }
 
 // The child's side: its surroundings, then the program.
 int become_program(const Options& options, uint64_t set, const std::optional<cgroups::Cgroup>& cgroup,
-                   const unionfs::Overlay& overlay) {
+                   const unionfs::Overlay& overlay, process::Gate& gate, journal::Record& record) {
   if (cgroup) {
     cgroup->join();
   }
-  sys::unshare(static_cast<int>(namespaces::parse("cgroup")), "its cgroup is the root of all that it sees of the tree");
-  sys::sethostname(options.name, "the host name is private in a uts namespace");
-  namespaces::bring_up_loopback();
+  if (has(set, "cgroup")) {
+    sys::unshare(static_cast<int>(namespaces::parse("cgroup")), "its cgroup is the root of all that it sees of the tree");
+  }
+  if (has(set, "uts")) {
+    const std::string& hostname = options.namespaces.hostname;
+    sys::sethostname(hostname.empty() ? options.cgroup.name : hostname, "the host name is private in a uts namespace");
+  }
+  if (has(set, "net")) {
+    namespaces::bring_up_loopback();
+  }
   enter_rootfs(overlay, set);
-  process::exec({options.command, process::container_environment({})});
+
+  const process::Program program{options.program.command, process::container_environment(options.program.environment)};
+  sys::chdir(options.program.directory, "the program starts in the directory asked for");
+  if (options.namespaces.init) {
+    record.leave_to_parent();
+    return process::run_init(gate, program);
+  }
+  process::exec(program);
 }
 
 int run(const Options& options) {
-  uint64_t set = namespaces::parse("mnt,pid,uts,ipc,net");
-  set |= namespaces::needs_user_namespace() ? namespaces::parse("user") : 0;
+  const uint64_t set = namespaces::chosen(options.namespaces);
   const std::string records = journal::directory_for(options.run_root);
-  journal::Record record(records, kinds());
-  const std::string changes = options.changes.empty() ? records + "/" + options.name : options.changes;
-  if (options.changes.empty()) {
-    record.note("directory", changes);  // nobody asked to keep them: they go with the run
-  }
+  journal::Record record(records, cgroups::journal_kinds());
+  const std::optional<cgroups::Cgroup> cgroup = cgroups::make_for(options.cgroup, record);
+  const std::string changes = options.changes.empty() ? records + "/" + options.cgroup.name : options.changes;
+  record.note("directory", changes + (options.changes.empty() ? "" : "/work"));  // what nobody asked to keep goes with the run
   const unionfs::Overlay overlay = unionfs::stack(options.layers, changes);
-  const std::optional<cgroups::Cgroup> cgroup = make_cgroup(options, record);
 
   process::become_subreaper();
   const process::SignalGuard guard;
-  process::Child child = process::spawn({.namespaces = set, .cgroup = cgroup ? cgroup->unified() : -1},
-                                        [&](process::Gate&) { return become_program(options, set, cgroup, overlay); });
+  const process::SpawnOptions birth{.namespaces = set & ~namespaces::parse("cgroup"), .cgroup = cgroup ? cgroup->unified() : -1};
+  process::Child child = process::spawn(birth, [&](process::Gate& gate) {
+    return become_program(options, set, cgroup, overlay, gate, record);
+  });
   record.note("process", journal::process_name(child.pid()));
-  if ((set & namespaces::parse("user")) != 0) {
+  if (has(set, "user")) {
     namespaces::write_id_maps(child.pid(), namespaces::own_maps());
   }
   child.release();
@@ -112,8 +102,9 @@ int run(const Options& options) {
   return code;
 }
 
-int print(const std::string& text) {
-  fmt::print("{}", text);
+int diff(const Options& options) {
+  const std::vector<std::string> lowers = unionfs::layers_in(options.layers);
+  fmt::print("{}", unionfs::listing(unionfs::changes(options.changes + "/upper", lowers, unionfs::usable_xattrs())));
   return 0;
 }
 
@@ -122,14 +113,13 @@ int print(const std::string& text) {
 int main(int argc, char** argv) {
   Options options;
   return cli::run_main(argc, argv, {"04-unionfs", "run a program on layers"}, [&](CLI::App& app) {
-    app.add_option("--run-root", options.run_root, "where runs record what they made");
     CLI::App* run_command = app.add_subcommand("run", "run a program on the layers in LAYERS");
-    run_command->add_option("--name", options.name, "the name of its cgroup, and its host name");
     run_command->add_option("--changes", options.changes, "keep its changes in this directory");
-    for (const cgroups::LimitOption& option : cgroups::limit_options()) {
-      run_command->add_option(option.name, options.limits.*option.text, option.help);
-    }
-    cli::take_command_line(*run_command, options.layers, options.command, "LAYERS", "a directory of layers", cli::Rest::kRequired);
+    cgroups::add_cgroup_options(*run_command, options.cgroup);
+    namespaces::add_namespace_options(*run_command, options.namespaces);
+    process::add_program_options(*run_command, options.program);
+    cli::take_command_line(*run_command, options.layers, options.program.command, "LAYERS",
+                           "a directory of layers", cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* layers_command = app.add_subcommand("layers", "write the layers of a small system into DIR");
@@ -139,12 +129,7 @@ int main(int argc, char** argv) {
     CLI::App* diff_command = app.add_subcommand("diff", "what a run with --changes wrote");
     diff_command->add_option("LAYERS", options.layers, "the layers it ran on")->required();
     diff_command->add_option("CHANGES", options.changes, "where its changes are")->required();
-    cli::on_run(*diff_command, [&] {
-      const auto lowers = unionfs::layers_in(options.layers);
-      return print(unionfs::listing(unionfs::changes(options.changes + "/upper", lowers, unionfs::usable_xattrs())));
-    });
-    cli::on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&] {
-      return print(journal::report(journal::sweep(journal::directory_for(options.run_root), kinds())));
-    });
+    cli::on_run(*diff_command, [&] { return diff(options); });
+    cli::add_records(app, options.run_root, cgroups::journal_kinds());
   });
 }

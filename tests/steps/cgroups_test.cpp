@@ -84,7 +84,10 @@ TEST_F(CgroupsStep, RefusesWhatIsNoLimit) {
            {"Cpuset", {"run", "--cpuset-cpus", "4000", root, "true"}, 125, "cpuset.cpus", "the CPUs that may be given are"},
            {"TooSmall", {"run", "--cpu-quota", "10", root, "true"}, 125, "a cpu quota of 10", "1000"},
            {"Name", {"run", "--name", "a/../b", root, "true"}, 125, "no name for a cgroup", "slash"},
-           {"Rootfs", {"run", "/nowhere", "true"}, 125, "/nowhere", ""},
+           {"EmptyName", {"run", "--name", "", root, "true"}, 125, "no name for a cgroup", "begin with a letter"},
+           {"TwoDots", {"run", "--name", "..", root, "true"}, 125, "no name for a cgroup", "begin with a letter"},
+           {"Rootfs", {"run", "/nowhere", "true"}, 125, "/nowhere is not a directory", "03-cgroups rootfs DIR"},
+           {"NoProgram", {"run", root}, 125, "the program to run is missing", "--help"},
            {"Program", {"run", root, "nonesuch"}, 127, "nonesuch", ""},
            {"Flag", {"run", "--memroy=1m", root, "true"}, 125, "unknown flag \"--memroy\", did you mean", "--help"}}) {
     SCOPED_TRACE(input.name);

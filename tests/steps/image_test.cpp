@@ -27,6 +27,12 @@ TEST_F(ImageStep, TheStoreMayBeGivenByARelativePath) {
   EXPECT_EQ(result.out, "Welcome to a jigsaw container.\n") << result.err;
 }
 
+TEST_F(ImageStep, TheCommandLineAddsToWhatTheImageSays) {
+  const Result result = run_step("05-image", {"--root", room("images"), "run", "-e", "A=b", "--init", "--hostname=box", "-w", "/tmp",
+                                              "jigsaw/base", "--", "sh", "-c", "echo $A $PWD $(hostname) $$ $PATH"});
+  EXPECT_THAT(result.out, ::testing::MatchesRegex("b /tmp box 2 .*/bin.*\n")) << result.err;
+}
+
 TEST_F(ImageStep, RefusesBadInputWithOneClearLine) {
   for (const BadInput& input : {
            BadInput{"", {"--root", room("i"), "run"}, 125, "IMAGE is missing", "--help"},

@@ -151,7 +151,10 @@ TEST_F(Jigsaw, SignalsReachTheProgram) {
 }
 
 TEST_F(Jigsaw, ForcedRemovalKills) {
-  const Result result = while_running("svc", ":", "sleep 100", [&](int) { EXPECT_EQ(jigsaw({"rm", "--force", "svc"}).out, "svc\n"); });
+  const Result result = while_running("svc", ":", "sleep 100", [&](int) {
+    const Result removed = jigsaw({"rm", "--force", "svc"});
+    EXPECT_EQ(removed.out, "svc\n") << removed.err;
+  });
   EXPECT_EQ(result.code, 137);
   EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "");
 }

@@ -47,6 +47,38 @@ TEST_F(NamespacesStep, WorksWithoutRoot) {
   EXPECT_EQ(result.out, "1\njigsaw\n0\n/dev/null\nlo\n");
 }
 
+TEST_F(NamespacesStep, WithoutRootTheIdsOfSubuidAreThereIfNewuidmapIs) {
+  if (!have_program("newuidmap") || !have_program("setpriv") || !files::exists("/etc/subuid") || !files::exists("/etc/subgid")) {
+    GTEST_SKIP() << "needs newuidmap, setpriv, /etc/subuid and /etc/subgid";
+  }
+  files::replace(room("ids"), "nobody:200000:1000\n", {.mode = 0644});
+  const auto uid_map = [&](const std::string& path) {
+    const std::vector<std::string> words = command("02-namespaces", {"run", room("rootfs"), "cat", "/proc/self/uid_map"});
+    return run({"unshare", "--mount", "sh", "-c",
+                "mount --bind $0 /etc/subuid && mount --bind $0 /etc/subgid && exec setpriv --reuid 65534 --regid 65534 --clear-groups env PATH=" +
+                    path + " " + text::shell_words(words), room("ids")});
+  };
+  const Result with = uid_map("/usr/bin:/bin");
+  EXPECT_THAT(with.out, MatchesRegex(" +0 +65534 +1\n +1 +200000 +1000\n")) << with.err;
+  const Result without = uid_map("/nonexistent");
+  EXPECT_THAT(without.out, MatchesRegex(" +0 +65534 +1\n")) << without.err;
+  EXPECT_EQ(without.code, 0);
+}
+
+TEST_F(NamespacesStep, EachNamespaceMayBeLeftOutOrBeTheOnlyOne) {
+  const std::vector<std::string> kinds = {"mnt", "pid", "uts", "ipc", "net", "cgroup", "time", "user"};
+  for (const uid_t uid : {uid_t{0}, kStranger}) {
+    const std::string records = room(std::to_string(uid));
+    for (const std::string& kind : kinds) {
+      for (const std::string option : {"--without", "--namespaces"}) {
+        const Result result = run({bin("02-namespaces"), "run", "--run-root", records, option, kind, room("rootfs"), "echo", "here"}, {.uid = uid});
+        EXPECT_EQ(result.out, "here\n") << uid << " " << option << " " << kind << ": " << result.err;
+        EXPECT_EQ(result.err, "");
+      }
+    }
+  }
+}
+
 TEST_F(NamespacesStep, EachNamespaceIsAnotherOneThanTheHosts) {
   for (const std::string kind : {"mnt", "pid", "uts", "ipc", "net", "cgroup", "time"}) {
     const std::string host = std::filesystem::read_symlink("/proc/self/ns/" + kind).string();
@@ -70,6 +102,11 @@ TEST_F(NamespacesStep, WithoutAPidNamespaceTheHostsProcessesAreSeen) {
 TEST_F(NamespacesStep, MountsInsideDoNotShowOutside) {
   EXPECT_EQ(in_container("mount -t tmpfs none /tmp && touch /tmp/x && ls /tmp").out, "x\n");
   EXPECT_TRUE(files::list(room("rootfs/tmp")).empty());
+}
+
+TEST_F(NamespacesStep, Pid1OfOursKeepsNoDescriptorOfTheHost) {
+  const Result result = in_container("ls -l /proc/1/fd", {"--init"});
+  EXPECT_THAT(result.out, Not(HasSubstr("-> /"))) << result.err;
 }
 
 TEST_F(NamespacesStep, InitReapsAndHandsOnSignals) {

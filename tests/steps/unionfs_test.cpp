@@ -64,6 +64,18 @@ TEST_F(UnionfsStep, MoreLayersThanAMountOptionPageHolds) {
   EXPECT_EQ(on_layers("ls /file* | wc -l").out, "400\n");
 }
 
+TEST_F(UnionfsStep, ChangesThatAreKeptHoldNothingElse) {
+  EXPECT_EQ(on_layers("touch /new", {"--changes", room("kept")}).code, 0);
+  EXPECT_THAT(files::list(room("kept")), ::testing::ElementsAre("upper"));  // the kernel's scratch room is gone
+  EXPECT_EQ(on_layers("ls /new", {"--changes", room("kept")}).out, "/new\n");
+}
+
+TEST_F(UnionfsStep, TheStepsBeforeAreAllThere) {
+  const Result result = on_layers("echo $A $PWD $(hostname) $$",
+                                  {"-e", "A=b", "-w", "/tmp", "--hostname", "box", "--without", "net", "--init", "--pids-limit", "9"});
+  EXPECT_EQ(result.out, "b /tmp box 2\n") << result.err;
+}
+
 TEST_F(UnionfsStep, LimitsStillHold) {
   EXPECT_EQ(on_layers("tail /dev/zero", {"--memory", "16m"}).code, 137);
 }
@@ -82,11 +94,15 @@ TEST_F(UnionfsStep, AKilledRunIsSwept) {
 TEST_F(UnionfsStep, RefusesBadInputWithOneClearLine) {
   files::make_directories(room("empty"));
   for (const BadInput& input : {
-           BadInput{"", {"run", room("none"), "sh"}, 125, "No such file or directory", ""},
-           BadInput{"", {"run", "/etc/passwd", "sh"}, 125, "Not a directory", ""},
+           BadInput{"", {"run", room("none"), "sh"}, 125, "is not a directory of layers", "'layers DIR'"},
+           BadInput{"", {"run", "/etc/passwd", "sh"}, 125, "/etc/passwd is not a directory of layers", "'layers DIR'"},
+           BadInput{"", {"run", "--name", "..", room("layers"), "sh"}, 125, "\"..\" is no name", "begin with a letter"},
+           BadInput{"", {"run", "--without", "mnt", room("layers"), "sh"}, 125, "can't be stacked", "leave mnt"},
+           BadInput{"", {"run", room("layers")}, 125, "the program to run is missing", "--help"},
            BadInput{"", {"run", room("empty"), "sh"}, 125, "holds no layers", "each directory in it is a layer"},
            BadInput{"", {"run", room("layers"), "none"}, 127, "not found", "PATH="},
            BadInput{"", {"run", "--memory", "lots", room("layers"), "sh"}, 125, "--memory must be a size", ""},
+           BadInput{"", {"diff", room("none"), room("none")}, 125, "is not a directory of layers", ""},
            BadInput{"", {"diff", room("layers"), room("none")}, 125, "No such file or directory", ""}}) {
     check_bad_input("04-unionfs", input);
   }

@@ -32,15 +32,20 @@ std::string mounts() {
   return sorted(found);
 }
 
-std::string cgroups() {
-  std::vector<std::string> found;
+// A recursive_directory_iterator would end where a directory goes while it is being read.
+void add_directories(const std::filesystem::path& top, std::vector<std::string>& found) {
   std::error_code ignored;
-  for (auto at = std::filesystem::recursive_directory_iterator("/sys/fs/cgroup", ignored);
-       at != std::filesystem::recursive_directory_iterator(); at.increment(ignored)) {
+  for (auto at = std::filesystem::directory_iterator(top, ignored); at != std::filesystem::directory_iterator(); at.increment(ignored)) {
     if (at->is_directory(ignored) && !at->is_symlink(ignored)) {
       found.push_back(at->path().string());
+      add_directories(at->path(), found);
     }
   }
+}
+
+std::string cgroups() {
+  std::vector<std::string> found;
+  add_directories("/sys/fs/cgroup", found);
   return sorted(found);
 }
 

@@ -50,8 +50,10 @@ StageResult load_image(const Workshop& workshop, const std::string& written, con
   const image::Image image = workshop.store.read_image(tag->descriptor, written, wanted);
   StageResult result = from_image(workshop, image);
   const image::Platform& has = result.config.platform;
-  if (platform && (has.os != wanted.os || has.architecture != wanted.architecture)) {
-    throw fail("the image {} is for {}, not for {}", written, image::platform_text(has), image::platform_text(wanted));
+  if (platform && (has.os != wanted.os || has.architecture != wanted.architecture) && workshop.options.events != nullptr) {
+    workshop.options.events->tell({.kind = Event::Kind::kNote,
+                                   .text = fmt::format("the image {} is for {}, not for {}: its programs may not run",
+                                                       written, image::platform_text(has), image::platform_text(wanted))});
   }
   return result;
 }
@@ -79,6 +81,18 @@ void load_origin(Workshop& workshop, const Origin& origin, const std::optional<P
   }
 }
 
+// FROM a named context that is a directory: its files are the first layer.
+void start_from_directory(const Workshop& workshop, Stage& stage) {
+  if (stage.base.kind != Origin::Kind::kNamedContext || !workshop.named_contexts.contains(stage.base.name)) {
+    return;
+  }
+  Instruction copy{.keyword = "FROM", .text = "FROM " + stage.base.name, .place = stage.place};
+  copy.body = Copy{.sources = {"."}, .destination = "/"};
+  stage.instructions.insert(stage.instructions.begin(),
+                            {.instruction = std::move(copy), .origins = {stage.base}});
+  stage.base = {.kind = Origin::Kind::kScratch};
+}
+
 // The triggers that a stage's base left for those who build on it.
 std::vector<std::string> triggers_of(const Workshop& workshop, const Stage& stage) {
   if (stage.base.kind == Origin::Kind::kStage) {
@@ -101,12 +115,13 @@ void load_bases(Workshop& workshop) {
     again = false;
     const std::vector<size_t> order = workshop.plan.order;
     for (const size_t index : order) {
-      const Stage& stage = workshop.plan.stages[index];
+      Stage& stage = workshop.plan.stages[index];
       try {
         load_origin(workshop, stage.base, stage.platform ? stage.platform : workshop.options.platform);
       } catch (const Error& error) {
         throw stage.place.error(error.message(), error.hint()).with_code(error.code());
       }
+      start_from_directory(workshop, stage);
       if (!stage.triggers_added) {
         add_triggers(workshop.plan, index, triggers_of(workshop, stage));
         workshop.plan.stages[index].triggers_added = true;
@@ -132,10 +147,6 @@ void load_bases(Workshop& workshop) {
 StageResult base_of(const Workshop& workshop, const Stage& stage) {
   if (const StageResult* base = workshop.result_of(stage.base)) {
     return *base;
-  }
-  if (stage.base.kind == Origin::Kind::kNamedContext) {
-    throw stage.place.error(fmt::format("the context {} is a directory, not an image", stage.base.name),
-                            "copy its files with COPY --from=" + stage.base.name);
   }
   StageResult result;
   result.config = empty_config(stage.platform ? *stage.platform : workshop.options.platform.value_or(host_platform()));

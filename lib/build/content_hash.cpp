@@ -56,7 +56,7 @@ class HashVisitor : public SourceVisitor {
   HashVisitor(const CopySource& source, FileHashes& hashes) : source_(source), hashes_(hashes) {}
 
   void enter_directory(const Visit& visit) override {
-    describe(visit, 'd', attributes_text(visit.self->parts.front().fd.get()));
+    describe(visit, 'd', visit.self->fd() < 0 ? "" : attributes_text(visit.self->fd()));
   }
   void leave_directory(const Visit&) override {}
   void visit(const Visit& visit) override {

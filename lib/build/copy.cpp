@@ -20,10 +20,12 @@ class Copier : public SourceVisitor {
   void enter_directory(const Visit& visit) override {
     const std::string target = target_of(visit);
     const std::optional<Tree::Node> there = layer_.tree().find(target);
-    const int from = visit.self->parts.front().fd.get();
+    const int from = visit.self->fd();
     if (!there) {
       layer_.make_directory(target, attributes_of(visit.node.status));
-      copy_attributes(from, layer_.directory(target));
+      if (from >= 0) {
+        copy_attributes(from, layer_.directory(target));
+      }
       changed_.push_back(true);
       return;
     }

@@ -90,6 +90,35 @@ GitAddress parse_git_address(const std::string& address) {
   return result;
 }
 
+// %41 -> A; nothing for a percent sign without two hex digits.
+std::optional<std::string> percent_decoded(std::string_view text) {
+  std::string result;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '%') {
+      result += text[at];
+      continue;
+    }
+    if (at + 2 >= text.size() || std::isxdigit(static_cast<unsigned char>(text[at + 1])) == 0 ||
+        std::isxdigit(static_cast<unsigned char>(text[at + 2])) == 0) {
+      return std::nullopt;
+    }
+    result += static_cast<char>(std::stoi(std::string(text.substr(at + 1, 2)), nullptr, 16));
+    at += 2;
+  }
+  return result;
+}
+
+// What the file behind an address is called: the last name of its path.
+std::string name_of_address(const std::string& address) {
+  const size_t host = address.find("://") + 3;
+  const std::string whole = address.substr(0, address.find_first_of("?#", host));
+  const size_t slash = whole.find('/', host);
+  const auto path = percent_decoded(slash == std::string::npos ? "/" : whole.substr(slash));
+  // ".." and a zero byte have no place in a name; a name that the file system can't take stands for none either.
+  const std::string name = path && path->find('\0') == std::string::npos ? base_name(*path) : "/";
+  return name == "/" || name.size() > 255 ? "__unnamed__" : name;
+}
+
 }  // namespace
 
 bool is_git_address(std::string_view text) {
@@ -108,12 +137,7 @@ bool is_web_address(std::string_view text) {
 std::unique_ptr<files::TemporaryDirectory> fetch_file(const image::Store& store, const std::string& address,
                                                       const std::string& checksum) {
   auto directory = std::make_unique<files::TemporaryDirectory>(store.temporary_directory(), "fetch-");
-  const size_t host = address.find("://") + 3;
-  const std::string path = address.substr(0, address.find_first_of("?#", host));
-  const size_t slash = path.find('/', host);
-  std::string name = slash == std::string::npos ? "/" : base_name(path.substr(slash));
-  name = name == "/" ? "__unnamed__" : name;
-  const std::string file = directory->path() + "/" + name;
+  const std::string file = directory->path() + "/" + name_of_address(address);
   const process::ExitStatus status =
       run_helper({.arguments = {transfer_program(), "fetch", "--output", file, address}});
   if (status.exit_code() != 0) {

@@ -126,6 +126,23 @@ bool glob_matches(std::string_view pattern, std::string_view name) {
   }
 }
 
+bool is_glob(std::string_view pattern) {
+  while (!pattern.empty()) {
+    const char first = pattern.front();
+    pattern.remove_prefix(1);
+    if (first == '[' && !class_matches(pattern, "x")) {
+      return false;
+    }
+    if (first == '\\') {
+      if (pattern.empty()) {
+        return false;
+      }
+      pattern.remove_prefix(1);
+    }
+  }
+  return true;
+}
+
 bool has_wildcards(std::string_view path) {
   for (size_t i = 0; i < path.size(); ++i) {
     if (path[i] == '\\') {

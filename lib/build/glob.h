@@ -14,6 +14,9 @@ namespace jigsaw::build {
 // Whether all of `name` matches. A malformed pattern (an open class, a last backslash) matches nothing.
 bool glob_matches(std::string_view pattern, std::string_view name);
 
+// Whether a pattern is well-formed.
+bool is_glob(std::string_view pattern);
+
 // Whether `path` holds an unescaped wildcard.
 bool has_wildcards(std::string_view path);
 

@@ -28,7 +28,9 @@ class BodyExpander {
   }
   void operator()(StopSignal& stop) {
     fill(stop.signal);
-    flags::parse_signal(stop.signal);
+    if (text::to_u64(stop.signal).value_or(0) == 0) {  // any number but 0 is taken as it is
+      flags::parse_signal(stop.signal);
+    }
   }
   void operator()(Expose& expose) {
     std::vector<std::string> ports;

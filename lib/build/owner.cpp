@@ -39,12 +39,12 @@ Lookup look_up(Tree& tree, std::string_view text) {
   Lookup result;
   const size_t colon = text.find(':');
   const std::string_view user = text.substr(0, colon);
-  if (user.empty() || (colon != std::string_view::npos && colon + 1 == text.size())) {
+  if (text.empty() || text == ":" || (colon != std::string_view::npos && colon + 1 == text.size())) {
     throw fail("'{}' names no owner", text).with_hint("write USER, USER:GROUP or numbers");
   }
   if (const std::optional<uint32_t> id = to_id(user)) {
     result.owner = {*id, *id};
-  } else {
+  } else if (!user.empty() && user != "root") {
     const std::vector<std::string> fields = record(tree, "/etc/passwd", user);
     const std::optional<uint32_t> uid = fields.size() >= 4 ? to_id(fields[2]) : std::nullopt;
     const std::optional<uint32_t> gid = fields.size() >= 4 ? to_id(fields[3]) : std::nullopt;
@@ -59,7 +59,7 @@ Lookup look_up(Tree& tree, std::string_view text) {
     return result;
   }
   const std::string_view group = text.substr(colon + 1);
-  std::optional<uint32_t> gid = to_id(group);
+  std::optional<uint32_t> gid = group == "root" ? 0 : to_id(group);
   if (!gid) {
     const std::vector<std::string> fields = record(tree, "/etc/group", group);
     gid = fields.size() >= 3 ? to_id(fields[2]) : std::nullopt;

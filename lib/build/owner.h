@@ -13,7 +13,7 @@
 namespace jigsaw::build {
 
 // "user", "user:group", "1000", "1000:1000", "user:1000". A number alone names the group too; a name alone brings its
-// own group from /etc/passwd. Throws for a name that is not there.
+// own group from /etc/passwd; root is 0 whatever they say, ":group" is root's. Throws for a name that is not there.
 Owner resolve_owner(Tree& tree, std::string_view text);
 // The same for USER, which may name a user that a later RUN makes: nothing then.
 std::optional<Owner> find_owner(Tree& tree, std::string_view text);

@@ -20,10 +20,13 @@ namespace {
 
 constexpr size_t kSecretLimit = 500 << 10;  // bytes, as BuildKit's
 
-std::string target_of(const Mount& mount, const std::string& directory) {
+// Of the mount number `index` of its RUN.
+std::string target_of(const Mount& mount, size_t index, const std::string& directory) {
   std::string target = mount.target;
   if (target.empty() && mount.type == Mount::Type::kSecret) {
     target = "/run/secrets/" + mount.id;
+  } else if (target.empty() && mount.type == Mount::Type::kSsh) {
+    target = fmt::format("/run/buildkit/ssh_agent.{}", index);
   }
   const std::string path = target.starts_with('/') ? clean_path(target) : join_path(directory.empty() ? "/" : directory, target);
   if (path == "/") {
@@ -61,7 +64,7 @@ std::optional<std::string> secret_value(const BuildOptions& options, const std::
 
 RunMounts::RunMounts(StageRunner& runner, const Run& run) : runner_(runner), run_(run), binds_(run.mounts.size()) {
   for (size_t i = 0; i < run.mounts.size(); ++i) {
-    target_of(run.mounts[i], runner.result().config.config.working_dir);
+    target_of(run.mounts[i], i, runner.result().config.config.working_dir);
     if (run.mounts[i].type == Mount::Type::kBind ||
         (run.mounts[i].type == Mount::Type::kCache && !run.mounts[i].from.empty())) {
       find_bind(i);
@@ -97,7 +100,7 @@ void RunMounts::find_bind(size_t index) {
 
 void RunMounts::add_inputs(StepInputs& inputs) const {
   for (size_t i = 0; i < run_.mounts.size(); ++i) {
-    const std::string target = target_of(run_.mounts[i], runner_.result().config.config.working_dir);
+    const std::string target = target_of(run_.mounts[i], i, runner_.result().config.config.working_dir);
     const std::string content = binds_[i] ? " content=" + binds_[i]->digest : "";
     inputs.add("the mount " + target, describe(run_.mounts[i], target) + content);
   }
@@ -107,7 +110,7 @@ RunMounts::Place RunMounts::bind_place(size_t index, const std::string& room) {
   const Mount& mount = run_.mounts[index];
   const Bind& bind = *binds_[index];
   const std::string base = fmt::format("{}/{}", room, index);
-  Place place{.target = target_of(mount, runner_.result().config.config.working_dir)};
+  Place place{.target = target_of(mount, index, runner_.result().config.config.working_dir)};
   place.attributes = mount.read_only ? MOUNT_ATTR_RDONLY : 0;
   if (bind.from_context || !bind.is_directory) {
     // A copy of our own: not the user's files, and a file alone is no overlay.
@@ -126,13 +129,21 @@ RunMounts::Place RunMounts::bind_place(size_t index, const std::string& room) {
   for (const Tree::Directory::Part& part : directory->parts) {
     place.lowers.push_back(bind.tree->layers().at(part.layer) + (bind.path == "/" ? "" : bind.path));
   }
+  if (place.lowers.empty()) {  // from=scratch
+    place.lowers.push_back(base + "-empty");
+    files::make_directories(place.lowers.front(), 0755);
+  }
   place.source = base;
   files::make_directories(base, 0755);
   if (!mount.read_only) {
     place.upper = base + "-upper";
     place.work = base + "-work";
     struct stat status {};
-    check(::fstat(directory->parts.front().fd.get(), &status), "stat {}", bind.path);
+    if (directory->fd() < 0) {
+      status.st_mode = S_IFDIR | 0755;
+    } else {
+      check(::fstat(directory->fd(), &status), "stat {}", bind.path);
+    }
     files::make_directories(place.upper, 0755);
     files::make_directories(place.work, 0700);
     check(::chown(place.upper.c_str(), status.st_uid, status.st_gid), "change the owner of {}", place.upper);
@@ -143,7 +154,7 @@ RunMounts::Place RunMounts::bind_place(size_t index, const std::string& room) {
 
 RunMounts::Place RunMounts::cache_place(size_t index, const std::string& room) {
   const Mount& mount = run_.mounts[index];
-  Place place{.target = target_of(mount, runner_.result().config.config.working_dir)};
+  Place place{.target = target_of(mount, index, runner_.result().config.config.working_dir)};
   place.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (mount.read_only ? MOUNT_ATTR_RDONLY : 0);
   const std::string id = mount.id.empty() ? clean_path(mount.target) : mount.id;
   const std::string base = runner_.workshop().cache.directory() + "/mounts";
@@ -205,7 +216,7 @@ void RunMounts::secret(size_t index, const std::string&, std::vector<std::string
   }
   const std::string file = fmt::format("{}/{}", secrets_->path(), index);
   write_owned(file, *value, mount, 0400);
-  places_.push_back({.target = target_of(mount, runner_.result().config.config.working_dir),
+  places_.push_back({.target = target_of(mount, index, runner_.result().config.config.working_dir),
                      .source = file,
                      .attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC});
 }
@@ -216,13 +227,14 @@ void RunMounts::agent(size_t index, const std::string&, std::vector<std::string>
   const auto& agents = runner_.workshop().options.ssh;
   const auto found = agents.find(id);
   if (found == agents.end()) {
+    // Scripts that look for the variable find it all the same, as with BuildKit.
+    environment.push_back("SSH_AUTH_SOCK=" + target_of(mount, index, runner_.result().config.config.working_dir));
     if (mount.required) {
       throw fail("the ssh agent '{}' is required but was not given", id).with_hint("build with --ssh " + id);
     }
     return;
   }
-  const std::string target =
-      mount.target.empty() ? fmt::format("/run/buildkit/ssh_agent.{}", index) : target_of(mount, "/");
+  const std::string target = target_of(mount, index, runner_.result().config.config.working_dir);
   environment.push_back("SSH_AUTH_SOCK=" + target);
   places_.push_back({.target = target, .source = found->second, .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV});
 }
@@ -235,7 +247,7 @@ void RunMounts::prepare(const std::string& room, const std::optional<InlineFile>
       case Mount::Type::kBind: places_.push_back(bind_place(i, room)); break;
       case Mount::Type::kCache: places_.push_back(cache_place(i, room)); break;
       case Mount::Type::kTmpfs:
-        places_.push_back({.target = target_of(mount, runner_.result().config.config.working_dir),
+        places_.push_back({.target = target_of(mount, i, runner_.result().config.config.working_dir),
                            .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
                            .tmpfs = true,
                            .tmpfs_size = mount.size});

@@ -14,7 +14,7 @@
 namespace jigsaw::build {
 namespace {
 
-constexpr const char* kHostname = "buildsandbox";
+constexpr const char* kHostname = "buildkitsandbox";  // as there, for scripts that look at it
 constexpr size_t kAccountLimit = 10 << 20;  // bytes
 
 security::User user_of(const RunPlan& plan, Tree& image) {
@@ -61,6 +61,7 @@ runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& room
   process.uid = user.uid;
   process.gid = user.gid;
   process.additional_gids = user.groups;
+  process.additional_gids.insert(process.additional_gids.begin(), user.gid);  // as login(1) sets them
   process.capabilities = security::for_user(security::default_capabilities(), user.uid);
   spec.process = std::move(process);
   spec.hostname = kHostname;

@@ -64,9 +64,7 @@ class Walk {
     }
     visit.node = *node;
     if (!S_ISDIR(node->status.st_mode)) {
-      if (!patterns_.excludes.excludes(match.name)) {
-        visitor_.visit(visit);
-      }
+      visitor_.visit(visit);
       return;
     }
     visit.self = tree_.directory(match.path);
@@ -141,6 +139,10 @@ std::vector<SourceMatch> find_sources(const CopySource& source) {
     require(source, source.path, source.shown);
     found.push_back(source.path);
   } else {
+    if (!is_glob(source.path)) {
+      throw fail("\"{}\" is no pattern: a set [a-z] in it is not closed", source.shown)
+          .with_hint("to mean a bracket itself, write [[]");
+    }
     const std::vector<std::string_view> parts = text::split(std::string_view(source.path).substr(1), '/');
     std::string fixed;
     size_t at = 0;
@@ -155,9 +157,14 @@ std::vector<SourceMatch> find_sources(const CopySource& source) {
   }
   std::vector<SourceMatch> matches;
   for (const std::string& path : found) {
-    matches.push_back({tree.resolve(path), base_name(path)});
-    if (!tree.find(matches.back().path)) {
+    SourceMatch match{tree.resolve(path), base_name(path)};
+    const std::optional<Tree::Node> node = tree.find(match.path);
+    if (!node) {
       throw not_found(source, path).with_hint("it is a link to something that does not exist");
+    }
+    // "--parents */./a": a file has nothing below it that could match.
+    if (source.includes.empty() || S_ISDIR(node->status.st_mode)) {
+      matches.push_back(std::move(match));
     }
   }
   return matches;

@@ -40,7 +40,8 @@ class Tree {
       size_t layer;
       Fd fd;
     };
-    std::vector<Part> parts;
+    std::vector<Part> parts;  // none for the root of an empty tree
+    int fd() const { return parts.empty() ? -1 : parts.front().fd.get(); }
   };
   using DirectoryHandle = std::shared_ptr<const Directory>;
 

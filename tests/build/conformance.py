@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Builds every case of the corpus and compares what comes out; README.md says how cases are written."""
-import argparse, hashlib, io, json, os, re, shlex, shutil, subprocess, sys, tarfile, tempfile
+import argparse, concurrent.futures, contextlib, functools, gzip, hashlib, http.server, io, json, os, queue, re, shlex, shutil
+import subprocess, sys, tarfile, tempfile, threading, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 EXPECTED = HERE / "expected.json"
-PEER = "buildah"
+PEERS = {"buildah": ("buildah",), "buildkit": ("buildkitd", "buildctl", "runc")}
+SOURCES = {"buildah": "buildah 1.28.2", "buildkit": "BuildKit 0.24.0", None: "reviewed"}
 UNIQUE = ("/id",)  # paths whose content is new in every build that is not cached
 
 
@@ -13,7 +15,7 @@ UNIQUE = ("/id",)  # paths whose content is new in every build that is not cache
 
 class Case:
     def __init__(self, name):
-        self.name, self.steps, self.fails, self.peer = name, [], None, None
+        self.name, self.steps, self.fails, self.peers = name, [], None, {}
 
 
 def body_text(lines):
@@ -42,7 +44,9 @@ def read_cases(directory):
             if word == "fails":
                 case.fails = rest
             elif word == "peer":
-                case.peer = rest
+                case.peers["buildah"] = rest
+            elif word == "buildkit":
+                case.peers["buildkit"] = rest
             elif word == "Dockerfile":
                 case.steps += [("file", "Dockerfile", body), ("build", None, None)]
             else:
@@ -53,16 +57,34 @@ def read_cases(directory):
 
 
 def write_tar(path, members):
-    mode = {"gz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}.get(path.name.rsplit(".", 1)[-1], "w")
-    with tarfile.open(path, mode) as tar:
+    kind = path.name.rsplit(".", 1)[-1]
+    file = gzip.GzipFile(path, "wb", mtime=0) if kind == "gz" else None
+    with tarfile.open(path, {"bz2": "w:bz2", "xz": "w:xz"}.get(kind, "w"), fileobj=file) as tar:
         for member in members:
             name, _, content = member.partition("=")
             info = tarfile.TarInfo(name)
             info.size, info.mode, info.mtime = len(content), 0o644, 1
             tar.addfile(info, io.BytesIO(content.encode()))
+    if file:
+        file.close()
+
+
+class QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def serve(directory):
+    """An HTTP server for what a case serves; @HTTP@ in a Dockerfile becomes its address."""
+    directory.mkdir(exist_ok=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietFiles, directory=str(directory)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
 
 
 def apply_step(context, kind, rest, body):
+    if kind.startswith("serve"):  # serve, serve-tar: the same for the HTTP server
+        context, kind = context.parent / "served", kind[6:] or "file"
     path = context / (rest.split()[0] if kind != "file" or rest.split()[-1].isdigit() else rest)
     mode = None
     if kind in ("file", "dir"):
@@ -149,7 +171,6 @@ def is_plain(content):
 
 def decompress(data):
     if data[:2] == b"\x1f\x8b":
-        import gzip
         return gzip.decompress(data)
     return data
 
@@ -160,7 +181,7 @@ DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 def read_image(layout, manifest):
     config = json.loads(blob(layout, manifest["config"]["digest"]))
     inner = config.get("config") or {}
-    layers = [decompress(blob(layout, layer["digest"])) for layer in manifest["layers"]]
+    layers = [decompress(blob(layout, layer["digest"])) for layer in manifest["layers"] or []]
     kept = {}
     for key in ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal",
                 "Healthcheck", "OnBuild", "Shell"):
@@ -173,6 +194,8 @@ def read_image(layout, manifest):
             value = None
         if value:
             kept[key] = value
+    if config.get("architecture") != "amd64" or config.get("variant"):
+        kept["platform"] = "/".join(config[key] for key in ("os", "architecture", "variant") if config.get(key))
     if config.get("author"):
         kept["author"] = config["author"]
     return {"tree": flatten(layers), "config": kept}
@@ -193,8 +216,9 @@ def manifest_of(layout, name=None):
 
 class Jigsaw:
     def __init__(self, program, work):
+        self.served = serve(work / "served")
         self.root = work / "store"  # the store is an OCI layout itself
-        self.command = [program, "--root", str(self.root), "--run-root", str(work / "run")]
+        self.command = [os.path.abspath(program), "--root", str(self.root), "--run-root", str(work / "run")]
 
     def build(self, context, name, arguments):
         done = run(self.command + ["build", "-t", name] + arguments + [str(context)], context)
@@ -210,6 +234,7 @@ class Jigsaw:
 
 class Buildah:
     def __init__(self, work):
+        self.served = serve(work / "served")
         self.layout = work / "out"
         self.command = ["buildah", "--root", str(work / "store"), "--runroot", str(work / "run"), "--storage-driver", "vfs"]
 
@@ -234,6 +259,73 @@ class Buildah:
     def close(self):
         run(self.command + ["rm", "-a"], None)
         run(self.command + ["rmi", "-a", "-f"], None)
+
+
+class BuildKit:
+    """A buildkitd of our own, with directories and a socket of its own; every build is exported as an OCI layout."""
+
+    def __init__(self, work):
+        self.work, self.layouts, self.last = work, {}, None
+        self.served = serve(work / "served")
+        self.address = f"unix://{work}/buildkit.sock"
+        log = open(work / "buildkitd.log", "w")
+        self.daemon = subprocess.Popen(
+            ["buildkitd", "--root", str(work / "buildkit"), "--addr", self.address, "--containerd-worker=false",
+             "--oci-worker-snapshotter=overlayfs", "--oci-worker-net=host"], stdout=log, stderr=log)
+        for _ in range(100):
+            if run(["buildctl", "--addr", self.address, "debug", "workers"], None).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise RuntimeError("buildkitd does not start: " + (work / "buildkitd.log").read_text()[-2000:])
+
+    def build(self, context, name, arguments):
+        # What another case left in the cache must not answer for this one. "cmdline" keeps it from fetching the frontend
+        # that a "# syntax=" line names: the built-in one has to do.
+        words = ["--opt", "cmdline=built-in"] + ["--no-cache"] * (name != self.last)
+        locals_, file, layout = {"context": context, "dockerfile": context}, None, self.work / ("oci-" + name)
+        pairs = list(zip(arguments[::2], arguments[1::2])) if "--no-cache" not in arguments else [("--no-cache", "")]
+        for option, value in pairs:
+            key, _, rest = value.partition("=")
+            if option == "-f":
+                locals_["dockerfile"] = (context / value).parent
+                file = Path(value).name
+            elif option in ("--build-arg", "--label"):
+                words += ["--opt", option[2:].replace("build-arg", "build-arg:").replace("label", "label:") + value]
+            elif option == "--target":
+                words += ["--opt", "target=" + value]
+            elif option == "--platform":
+                words += ["--opt", "platform=" + value]
+            elif option == "--no-cache":
+                words += ["--no-cache"]
+            elif option == "--secret":
+                words += ["--secret", value]
+            elif option == "--build-context" and not rest.startswith("docker-image"):
+                locals_[key] = context / rest
+                words += ["--opt", f"context:{key}=local:{key}"]
+            elif option == "--build-context":
+                words += ["--opt", f"context:{key}={rest}"]
+            else:
+                raise RuntimeError("buildkit is not told of " + option)
+        for key, place in locals_.items():
+            words += ["--local", f"{key}={place}"]
+        for known, (place, digest) in self.layouts.items():
+            words += ["--oci-layout", f"{known}={place}", "--opt", f"context:{known}=oci-layout://{known}@{digest}"]
+        self.last = name
+        shutil.rmtree(layout, ignore_errors=True)
+        done = run(["buildctl", "--addr", self.address, "build", "--progress", "plain", "--frontend", "dockerfile.v0"] + words
+                   + (["--opt", "filename=" + file] if file else [])
+                   + ["--output", f"type=oci,dest={layout},tar=false,compression=uncompressed"], context)
+        return done, read_image(layout, manifest_of(layout)) if done.returncode == 0 else None
+
+    def build_base(self, context):
+        done, _ = self.build(context, "base", [])
+        assert done.returncode == 0, done.stderr
+        layout = self.work / "oci-base"
+        self.layouts["base"] = (layout, json.loads((layout / "index.json").read_text())["manifests"][0]["digest"])
+
+    def close(self):
+        self.daemon.terminate()
+        self.daemon.wait()
 
 
 def run(command, directory):
@@ -292,8 +384,9 @@ def differences(got, wanted):
 def run_case(builder, case, work):
     """(problems, image or None, message)"""
     context = work / "context"
-    shutil.rmtree(context, ignore_errors=True)
-    context.mkdir()
+    for directory in (context, work / "served"):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
     arguments, last, image, message = [], None, None, ""
     for kind, rest, body in case.steps:
         if kind == "args":
@@ -314,52 +407,72 @@ def run_case(builder, case, work):
                 return ["    the step should have run again, but came from the cache"], image, message
             last = unique
         else:
-            apply_step(context, kind, rest, body)
+            apply_step(context, kind, rest, body.replace(b"@HTTP@", builder.served.encode()))
     return [], image, message
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jigsaw", help="path of the program")
-    parser.add_argument("--peer", action="store_true", help="build with buildah instead")
+    parser.add_argument("--peer", nargs="?", const="buildah", choices=sorted(PEERS), help="build with this one instead")
     parser.add_argument("--record", action="store_true", help="write the outcomes to expected.json")
     parser.add_argument("--only", default="", help="part of the names of the cases to run")
     options = parser.parse_args()
-    if os.geteuid() != 0 or not shutil.which("busybox") or (options.peer and not shutil.which(PEER)):
-        print("skipped: this needs root, busybox" + (" and " + PEER if options.peer else ""))
+    if os.geteuid() != 0 or not shutil.which("busybox") or not all(map(shutil.which, PEERS.get(options.peer, ()))):
+        print("skipped: this needs root, busybox", *PEERS.get(options.peer, ()))
         return 77
     cases = [case for case in read_cases(HERE / "cases") if re.search(options.only, case.name)]
     expected = json.loads(EXPECTED.read_text()) if EXPECTED.exists() else {}
     failed, skipped = [], 0
     os.umask(0o022)
-    with tempfile.TemporaryDirectory(prefix="jigsaw-corpus-") as directory:
-        work = Path(directory)
-        builder = Buildah(work) if options.peer else Jigsaw(os.path.abspath(options.jigsaw), work)
-        try:
+
+    def judge(case, builder, work):
+        problems, image, _ = run_case(builder, case, work)
+        if not problems and image is not None:
+            outcome = plain(image)
+            if options.record:
+                if options.peer or case.name not in expected or expected[case.name]["from"] == "reviewed":
+                    expected[case.name] = {"from": SOURCES[options.peer], **outcome}
+            elif case.name not in expected:
+                problems = ["    no expected outcome is recorded"]
+            else:
+                problems = differences(outcome, expected[case.name])
+        return problems
+
+    with tempfile.TemporaryDirectory(prefix="jigsaw-corpus-") as directory, contextlib.ExitStack() as stack:
+        # Each builder has a store, a context and a web server of its own.
+        idle = queue.SimpleQueue()
+        for number in range(1 if options.peer else os.cpu_count() or 1):
+            work = Path(directory) / str(number)
+            work.mkdir()
+            builder = {"buildah": Buildah, "buildkit": BuildKit, None: functools.partial(Jigsaw, options.jigsaw)}[options.peer](work)
+            stack.callback(builder.close)
             builder.build_base(make_base(work))
-            for case in cases:
-                if options.peer and case.peer:
-                    skipped += 1
-                    continue
-                problems, image, _ = run_case(builder, case, work)
-                if not problems and image is not None:
-                    outcome = plain(image)
-                    if options.record:
-                        if options.peer or case.name not in expected or expected[case.name]["from"] == "reviewed":
-                            expected[case.name] = {"from": "buildah 1.28.2" if options.peer else "reviewed", **outcome}
-                    elif case.name not in expected:
-                        problems = ["    no expected outcome is recorded"]
-                    else:
-                        problems = differences(outcome, expected[case.name])
+            idle.put((builder, work))
+
+        def take_one(case):
+            builder, work = idle.get()
+            try:
+                return judge(case, builder, work)
+            finally:
+                idle.put((builder, work))
+
+        chosen = []
+        for case in cases:
+            recorded = expected.get(case.name, {}).get("from", "reviewed")
+            if options.peer in case.peers or (options.peer and recorded not in ("reviewed", SOURCES[options.peer])):
+                skipped += 1
+            else:
+                chosen.append(case)
+        with concurrent.futures.ThreadPoolExecutor(idle.qsize()) as pool:
+            for case, problems in zip(chosen, pool.map(take_one, chosen)):
                 if problems:
                     failed.append(case.name)
                     print(f"FAIL {case.name}", *problems, sep="\n", flush=True)
-        finally:
-            builder.close()
     if options.record:
         EXPECTED.write_text(json.dumps(expected, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     print(f"{len(cases) - skipped - len(failed)} of {len(cases) - skipped} cases hold"
-          + (f", {skipped} not compared with {PEER}" if skipped else ""))
+          + (f", {skipped} not compared with {options.peer}" if skipped else ""))
     return 1 if failed else 0
 
 

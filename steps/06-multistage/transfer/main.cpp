@@ -18,5 +18,6 @@ int main(int argc, char** argv) {
     transfer::add_save(app);
     transfer::add_load(app);
     transfer::add_copy(app);
+    transfer::add_fetch(app);
   });
 }

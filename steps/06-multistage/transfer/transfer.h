@@ -23,6 +23,7 @@ void add_logout(CLI::App& app);
 void add_save(CLI::App& app);
 void add_load(CLI::App& app);
 void add_copy(CLI::App& app);
+void add_fetch(CLI::App& app);
 
 // How to speak to registries, as options of a command.
 struct RegistryFlags {

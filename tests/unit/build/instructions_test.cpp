@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"FROM a\nSHELL []\n", "SHELL needs at least one argument"},
         Wrong{"FROM a\nSTOPSIGNAL\n", "STOPSIGNAL needs exactly one argument"},
         Wrong{"FROM a\nSTOPSIGNAL SIGNONE\n", "unknown signal: \"SIGNONE\""},
-        Wrong{"FROM a\nSTOPSIGNAL 99\n", "unknown signal"},
+        Wrong{"FROM a\nSTOPSIGNAL 0\n", "unknown signal"},
         Wrong{"FROM a\nHEALTHCHECK\n", "HEALTHCHECK needs at least one argument"},
         Wrong{"FROM a\nHEALTHCHECK curl x\n", "HEALTHCHECK knows no \"curl\""},
         Wrong{"FROM a\nHEALTHCHECK CMD\n", "the command is missing after HEALTHCHECK CMD"},

@@ -18,6 +18,10 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 // Fields between runs of white space; never an empty one.
 std::vector<std::string_view> words(std::string_view text);
 std::vector<std::string_view> lines(std::string_view text);  // without "\n"; a last empty line is left out
+// The pieces point into the text: it must not be a temporary.
+std::vector<std::string_view> split(std::string&& text, char separator) = delete;
+std::vector<std::string_view> words(std::string&& text) = delete;
+std::vector<std::string_view> lines(std::string&& text) = delete;
 std::string join(std::span<const std::string> parts, std::string_view separator);
 std::string lower(std::string_view text);  // ASCII only
 std::string upper(std::string_view text);

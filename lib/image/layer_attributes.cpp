@@ -16,7 +16,8 @@ namespace {
 
 // umask(2) can only be read by changing it, for all threads.
 mode_t current_umask() {
-  for (const std::string_view line : text::lines(files::read("/proc/self/status"))) {
+  const std::string status = files::read("/proc/self/status");
+  for (const std::string_view line : text::lines(status)) {
     if (line.starts_with("Umask:")) {
       return static_cast<mode_t>(std::stoul(std::string(text::trim(line.substr(6))), nullptr, 8));
     }

@@ -76,9 +76,11 @@ void write_entry(int root, const BaseEntry& entry) {
       }
       check(::fchmodat(root, entry.path.c_str(), entry.mode, 0), "change the mode of {}", entry.path);  // past the umask
       return;
-    case Kind::kSymlink:
-      check(::symlinkat(std::string(entry.content).c_str(), root, entry.path.c_str()), "make link {}", entry.path);
+    case Kind::kSymlink: {
+      const std::string target(entry.content);
+      check(::symlinkat(target.c_str(), root, entry.path.c_str()), "make link {}", entry.path);
       return;
+    }
     case Kind::kFile: {
       const Fd file = files::open_at(root, entry.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode);
       files::write_all(file.get(), entry.content, entry.path);

@@ -13,7 +13,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "${JIGSAW_OPTIMISE}")
 add_library(jigsaw_flags INTERFACE)
 target_compile_options(jigsaw_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wno-missing-field-initializers
-  -ffunction-sections -fdata-sections)
+  -fPIE -ffunction-sections -fdata-sections)
 target_compile_definitions(jigsaw_flags INTERFACE _GNU_SOURCE JIGSAW_VERSION="${PROJECT_VERSION}")
 target_include_directories(jigsaw_flags INTERFACE ${PROJECT_SOURCE_DIR}/lib)
 target_link_options(jigsaw_flags INTERFACE -Wl,--gc-sections)
@@ -50,7 +50,9 @@ function(jigsaw_program name)
   add_dependencies(programs ${name})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} jigsaw_flags)
   if(ARG_STATIC AND JIGSAW_STATIC)
-    target_link_options(${name} PRIVATE -static)
+    # -static-pie, not -static: the unwinder of a plain static program sorts all its tables, three milliseconds, when the
+    # first exception is thrown.
+    target_link_options(${name} PRIVATE -static-pie)
   endif()
   # Each file of a command line would compile the whole of CLI11 anew, five seconds of its seven.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)

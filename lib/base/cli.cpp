@@ -154,6 +154,18 @@ std::vector<std::string> known_options(const CLI::App& app) {
   return names;
 }
 
+void add_commands(CLI::App& app, std::span<const NamedCommand> table) {
+  const auto is_named = [](const NamedCommand& command) {
+    return std::find(g_command_line.begin(), g_command_line.end(), command.name) != g_command_line.end();
+  };
+  const bool any = std::any_of(table.begin(), table.end(), is_named);
+  for (const NamedCommand& command : table) {
+    if (!any || is_named(command)) {
+      command.add(app);
+    }
+  }
+}
+
 void on_run(CLI::App& command, std::function<int()> body) { commands()[&command].body = std::move(body); }
 
 void take_command_line(CLI::App& command, std::string& first, std::vector<std::string>& rest,

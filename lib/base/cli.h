@@ -3,7 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/journal.h"
@@ -31,6 +33,15 @@ int run_main(int argc, char** argv, const Program& program, const std::function<
 
 // Calls `body` and prints the Error that ends it, if one does: run_main() for a process that has begun already.
 int report_errors(const std::string& program, const std::function<int()>& body);
+
+// A program's table of commands. Describing all of them to CLI11 takes longer than making a container, so only those are
+// added whose names are among the words the program was started with: the chosen one, and rarely another whose name is
+// also an argument. If none is, all are, for --help and did-you-mean.
+struct NamedCommand {
+  std::string_view name;
+  void (*add)(CLI::App& app);
+};
+void add_commands(CLI::App& app, std::span<const NamedCommand> table);
 
 // Stores what a subcommand does. `body` returns the exit code.
 void on_run(CLI::App& command, std::function<int()> body);

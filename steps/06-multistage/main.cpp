@@ -7,32 +7,41 @@
 #include "commands/rootless.h"
 
 using namespace jigsaw;
+using commands::add_transfer;
+
+namespace {
+
+constexpr cli::NamedCommand kCommands[] = {
+    {"run", commands::add_run},
+    {"exec", commands::add_exec},
+    {"build", commands::add_build},
+    {"ps", commands::add_ps},
+    {"kill", commands::add_kill},
+    {"rm", commands::add_rm},
+    {"images", commands::add_images},
+    {"rmi", commands::add_rmi},
+    {"tag", commands::add_tag},
+    {"inspect", commands::add_inspect},
+    {"history", commands::add_history},
+    {"diff", commands::add_diff},
+    {"unpack", commands::add_unpack},
+    {"import", commands::add_import},
+    {"export", commands::add_export},
+    {"system", commands::add_system},
+    {"pull", [](CLI::App& app) { add_transfer(app, "pull", "fetch an image from a registry"); }},
+    {"push", [](CLI::App& app) { add_transfer(app, "push", "send an image to a registry"); }},
+    {"login", [](CLI::App& app) { add_transfer(app, "login", "remember the password for a registry"); }},
+    {"logout", [](CLI::App& app) { add_transfer(app, "logout", "forget the password for a registry"); }},
+    {"save", [](CLI::App& app) { add_transfer(app, "save", "write images to an archive"); }},
+    {"load", [](CLI::App& app) { add_transfer(app, "load", "read images from an archive"); }},
+    {"copy", [](CLI::App& app) { add_transfer(app, "copy", "copy an image from one place to another"); }},
+};
+
+}  // namespace
 
 int main(int argc, char** argv) {
   return cli::run_main(argc, argv, {"jigsaw", "build and run containers", commands::as_root_of_a_namespace}, [](CLI::App& app) {
     commands::add_settings(app);
-    commands::add_run(app);
-    commands::add_exec(app);
-    commands::add_build(app);
-    commands::add_ps(app);
-    commands::add_kill(app);
-    commands::add_rm(app);
-    commands::add_images(app);
-    commands::add_rmi(app);
-    commands::add_tag(app);
-    commands::add_inspect(app);
-    commands::add_history(app);
-    commands::add_diff(app);
-    commands::add_unpack(app);
-    commands::add_import(app);
-    commands::add_export(app);
-    commands::add_system(app);
-    commands::add_transfer(app, "pull", "fetch an image from a registry");
-    commands::add_transfer(app, "push", "send an image to a registry");
-    commands::add_transfer(app, "login", "remember the password for a registry");
-    commands::add_transfer(app, "logout", "forget the password for a registry");
-    commands::add_transfer(app, "save", "write images to an archive");
-    commands::add_transfer(app, "load", "read images from an archive");
-    commands::add_transfer(app, "copy", "copy an image from one place to another");
+    cli::add_commands(app, kCommands);
   });
 }

@@ -44,6 +44,6 @@ void add_ps(CLI::App& app);
 void add_events(CLI::App& app);
 void add_features(CLI::App& app);
 void add_spec(CLI::App& app);
-void add_refused(CLI::App& app);
+void add_refused(CLI::App& app, const char* name);
 
 }  // namespace jigsaw::oci

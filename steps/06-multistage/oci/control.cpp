@@ -51,14 +51,12 @@ void add_resume(CLI::App& app) {
   on_run(*command, [] { return runtime::resume(state_root(), id), 0; });
 }
 
-void add_refused(CLI::App& app) {
-  for (const char* name : {"checkpoint", "restore"}) {
-    CLI::App* command = app.add_subcommand(name, "not possible with this runtime");
-    command->allow_extras();
-    on_run(*command, [name]() -> int {
-      throw Error(fmt::format("{} is not possible: this runtime has no part that saves running processes (CRIU)", name));
-    });
-  }
+void add_refused(CLI::App& app, const char* name) {
+  CLI::App* command = app.add_subcommand(name, "not possible with this runtime");
+  command->allow_extras();
+  on_run(*command, [name]() -> int {
+    throw Error(fmt::format("{} is not possible: this runtime has no part that saves running processes (CRIU)", name));
+  });
 }
 
 }  // namespace jigsaw::oci

@@ -1,7 +1,4 @@
 // jigsaw-oci: an OCI runtime for podman, Docker, containerd and Kubernetes, on the same lib/runtime that teaches.
-//
-// A table of commands. Only the one that was asked for is built: describing all of them takes longer than making a
-// container.
 #include <algorithm>
 #include <string_view>
 
@@ -13,43 +10,44 @@ using namespace jigsaw;
 
 namespace {
 
-struct Command {
-  std::string_view name;
-  void (*add)(CLI::App&);
-  bool enters_containers = false;
+constexpr cli::NamedCommand kCommands[] = {
+    {"create", oci::add_create},
+    {"run", oci::add_run},
+    {"exec", oci::add_exec},
+    {"start", oci::add_start},
+    {"kill", oci::add_kill},
+    {"delete", oci::add_delete},
+    {"pause", oci::add_pause},
+    {"resume", oci::add_resume},
+    {"update", oci::add_update},
+    {"state", oci::add_state},
+    {"list", oci::add_list},
+    {"ps", oci::add_ps},
+    {"events", oci::add_events},
+    {"features", oci::add_features},
+    {"spec", oci::add_spec},
+    {"checkpoint", [](CLI::App& app) { oci::add_refused(app, "checkpoint"); }},
+    {"restore", [](CLI::App& app) { oci::add_refused(app, "restore"); }},
 };
 
-constexpr Command kCommands[] = {
-    {"create", oci::add_create, true}, {"run", oci::add_run, true},   {"exec", oci::add_exec, true},
-    {"start", oci::add_start},         {"kill", oci::add_kill},       {"delete", oci::add_delete},
-    {"pause", oci::add_pause},         {"resume", oci::add_resume},   {"update", oci::add_update},
-    {"state", oci::add_state},         {"list", oci::add_list},       {"ps", oci::add_ps},
-    {"events", oci::add_events},       {"features", oci::add_features}, {"spec", oci::add_spec},
-};
-
-// Whether the command's name is among the words: a value of an option may look like one too, then both are built.
-bool is_named(const Command& command, int argc, char** argv) {
-  return std::find(argv + 1, argv + argc, command.name) != argv + argc;
-}
+// The commands whose process goes into a container, where others could reach for the file it was executed from.
+bool enters_containers(std::string_view word) { return word == "create" || word == "run" || word == "exec"; }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const cli::Program program{"jigsaw-oci", "run containers as the OCI runtime specification describes them"};
-  return cli::run_main(argc, argv, program, [argc, argv](CLI::App& app) {
-    const auto named = [&](const Command& command) { return is_named(command, argc, argv); };
-    const bool any = std::any_of(std::begin(kCommands), std::end(kCommands), named);
-    if (std::any_of(std::begin(kCommands), std::end(kCommands), [&](const Command& c) { return c.enters_containers && named(c); })) {
+  if (std::any_of(argv + 1, argv + argc, enters_containers)) {
+    const int failed = cli::report_errors(program.name, [argv] {
       runtime::leave_own_binary(argv);
+      return 0;
+    });
+    if (failed != 0) {
+      return failed;
     }
+  }
+  return cli::run_main(argc, argv, program, [](CLI::App& app) {
     oci::add_globals(app);
-    for (const Command& command : kCommands) {
-      if (!any || named(command)) {
-        command.add(app);
-      }
-    }
-    if (!any) {
-      oci::add_refused(app);
-    }
+    cli::add_commands(app, kCommands);
   });
 }

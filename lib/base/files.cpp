@@ -30,11 +30,19 @@ Directory directory_stream(Fd fd, std::string_view name) {
   return Directory(stream);
 }
 
-std::vector<std::string> names_in(DIR* directory) {
+bool is_directory(DIR* directory, const dirent& entry) {
+  struct stat status {};
+  return entry.d_type == DT_DIR || (entry.d_type == DT_UNKNOWN &&
+                                    ::fstatat(::dirfd(directory), entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                                    S_ISDIR(status.st_mode));
+}
+
+enum class Wanted { kAll, kDirectories };
+std::vector<std::string> names_in(DIR* directory, Wanted wanted = Wanted::kAll) {
   std::vector<std::string> names;
   while (const dirent* entry = ::readdir(directory)) {
     const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") {
+    if (name != "." && name != ".." && (wanted == Wanted::kAll || is_directory(directory, *entry))) {
       names.emplace_back(name);
     }
   }
@@ -123,28 +131,10 @@ class TreeRemover {
   std::vector<Level> levels_;
 };
 
-}  // namespace
-
-Fd open(const std::string& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
-
-Fd open_at(int directory, const std::string& path, int flags, mode_t mode) {
-  return Fd(check(::openat(directory, path.c_str(), flags | O_CLOEXEC, mode), "open {}", path));
-}
-
-std::optional<Fd> open_if_exists(const std::string& path, int flags) {
-  const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-    return std::nullopt;
-  }
-  return Fd(check(fd, "open {}", path));
-}
-
-std::string read_fd(int fd, std::string_view name, size_t limit) {
-  struct stat status {};
-  check(::fstat(fd, &status), "stat {}", name);
+std::string read_to_end(int fd, std::string_view name, size_t limit, size_t expected) {
   std::string text;
   // Kernel files say size 0: start with a page and grow.
-  text.resize(std::min(limit, std::max<size_t>(static_cast<size_t>(status.st_size), 4095)) + 1);
+  text.resize(std::min(limit, std::max<size_t>(expected, 4095)) + 1);
   size_t used = 0;
   while (true) {
     const ssize_t got = ::read(fd, text.data() + used, text.size() - used);
@@ -166,22 +156,51 @@ std::string read_fd(int fd, std::string_view name, size_t limit) {
   }
 }
 
-std::string read(const std::string& path, size_t limit) {
-  const Fd fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+std::string read_regular(int fd, const std::string& path, size_t limit) {
   struct stat status {};
-  check(::fstat(fd.get(), &status), "stat {}", path);
+  check(::fstat(fd, &status), "stat {}", path);
   if (!S_ISREG(status.st_mode)) {
     throw fail("read {}: {}", path, S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file");
   }
-  return read_fd(fd.get(), path, limit);
+  return read_to_end(fd, path, limit, static_cast<size_t>(status.st_size));
+}
+
+}  // namespace
+
+Fd open(const std::string& path, int flags, mode_t mode) { return open_at(AT_FDCWD, path, flags, mode); }
+
+Fd open_at(int directory, const std::string& path, int flags, mode_t mode) {
+  return Fd(check(::openat(directory, path.c_str(), flags | O_CLOEXEC, mode), "open {}", path));
+}
+
+std::optional<Fd> open_if_exists(const std::string& path, int flags) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    return std::nullopt;
+  }
+  return Fd(check(fd, "open {}", path));
+}
+
+std::string read_fd(int fd, std::string_view name, size_t limit) {
+  struct stat status {};
+  check(::fstat(fd, &status), "stat {}", name);
+  return read_to_end(fd, name, limit, static_cast<size_t>(status.st_size));
+}
+
+std::string read(const std::string& path, size_t limit) {
+  const Fd fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  return read_regular(fd.get(), path, limit);
 }
 
 std::optional<std::string> read_if_exists(const std::string& path, size_t limit) {
+  const auto fd = open_if_exists(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!fd) {
+    return std::nullopt;
+  }
   try {
-    return read(path, limit);
+    return read_regular(fd->get(), path, limit);
   } catch (const Error& error) {
-    // ESRCH: a file of /proc whose process ended between open(2) and read(2)
-    if (error.error_number() == ENOENT || error.error_number() == ENOTDIR || error.error_number() == ESRCH) {
+    if (error.error_number() == ESRCH) {  // a file of /proc whose process ended between open(2) and read(2)
       return std::nullopt;
     }
     throw;
@@ -244,6 +263,10 @@ void make_directories(const std::string& path, mode_t mode) {
 
 std::vector<std::string> list(const std::string& directory) {
   return names_in(directory_stream(open(directory, O_RDONLY | O_DIRECTORY), directory).get());
+}
+
+std::vector<std::string> list_directories(const std::string& directory) {
+  return names_in(directory_stream(open(directory, O_RDONLY | O_DIRECTORY), directory).get(), Wanted::kDirectories);
 }
 
 std::vector<std::string> list_fd(int directory) {

@@ -46,6 +46,8 @@ bool is_directory(const std::string& path);
 void make_directories(const std::string& path, mode_t mode = 0755);
 // Names in a directory, without . and .., sorted by byte.
 std::vector<std::string> list(const std::string& directory);
+// Only the directories in it; a link to one is none.
+std::vector<std::string> list_directories(const std::string& directory);
 std::vector<std::string> list_fd(int directory);
 
 // Removes `name` below the directory descriptor with all it holds, following no link and crossing no mount.

@@ -314,6 +314,12 @@ void mount_setattr(int fd, const MountAttributes& attributes, Depth depth, std::
 }
 
 Fd openat2(int directory, const std::string& path, const OpenHow& how, Why why) {
+  Fd fd = try_openat2(directory, path, how, why);
+  check(fd ? 0 : -1, "open {}", path);
+  return fd;
+}
+
+Fd try_openat2(int directory, const std::string& path, const OpenHow& how, Why why) {
   open_how raw{};
   raw.flags = static_cast<uint64_t>(how.flags | O_CLOEXEC);
   raw.mode = how.mode;
@@ -326,7 +332,7 @@ Fd openat2(int directory, const std::string& path, const OpenHow& how, Why why) 
     return Call{"openat2", fmt::format("{}, {}, {{flags={}, resolve={}}}", directory_name(directory), quoted(path),
                                        flags::open(how.flags | O_CLOEXEC), flags::resolve(how.resolve)), ""};
   });
-  return Fd(static_cast<int>(check(rc, "open {}", path)));
+  return Fd(static_cast<int>(rc));
 }
 
 void mkdirat(int directory, const std::string& path, mode_t mode, Why why) {

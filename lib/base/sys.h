@@ -91,6 +91,8 @@ struct OpenHow {
   uint64_t resolve = 0;  // RESOLVE_*
 };
 Fd openat2(int directory, const std::string& path, const OpenHow& how, Why why);
+// The same, but gives back no descriptor, with errno set, instead of throwing.
+Fd try_openat2(int directory, const std::string& path, const OpenHow& how, Why why);
 void mkdirat(int directory, const std::string& path, mode_t mode, Why why);
 // The same, but gives back the errno (0: made) instead of throwing.
 int try_mkdirat(int directory, const std::string& path, mode_t mode, Why why);

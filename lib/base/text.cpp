@@ -237,15 +237,17 @@ std::string rfc3339(std::chrono::system_clock::time_point time) {
     rest += 1'000'000'000;
     --seconds;
   }
-  std::tm parts{};
-  const time_t when = seconds;
-  ::gmtime_r(&when, &parts);
+  // gmtime_r(3) would read /etc/localtime first.
+  const std::chrono::sys_seconds when{std::chrono::seconds(seconds)};
+  const auto midnight = std::chrono::floor<std::chrono::days>(when);
+  const std::chrono::year_month_day day(midnight);
+  const std::chrono::hh_mm_ss clock(when - midnight);
   std::string fraction = rest == 0 ? "" : fmt::format(".{:09}", rest);
   while (!fraction.empty() && fraction.back() == '0') {
     fraction.pop_back();
   }
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec, fraction);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}Z", static_cast<int>(day.year()), static_cast<unsigned>(day.month()),
+                     static_cast<unsigned>(day.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count(), fraction);
 }
 
 std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_view text) {

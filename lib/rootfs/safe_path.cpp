@@ -22,6 +22,15 @@ uint64_t resolve_flags(Links links) {
   return RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (links == Links::kRefuse ? RESOLVE_NO_SYMLINKS : 0);
 }
 
+// What try_openat2() gave: nothing if there is nothing at `path`.
+std::optional<Fd> if_exists(Fd fd, const std::string& path) {
+  if (!fd && (errno == ENOENT || errno == ENOTDIR)) {
+    return std::nullopt;
+  }
+  check(fd ? 0 : -1, "open {}", path);
+  return fd;
+}
+
 std::string read_link(int link, const std::string& name) {
   std::array<char, 4097> target{};
   const ssize_t got = check(::readlinkat(link, "", target.data(), target.size() - 1), "read the link {}", name);
@@ -97,14 +106,8 @@ class Walk {
     return sys::openat2(root_, path, {.flags = O_PATH | O_NOFOLLOW, .resolve = resolve_flags(Links::kFollow)}, why_);
   }
   std::optional<Fd> try_open(const std::string& path) const {
-    try {
-      return open(path);
-    } catch (const Error& error) {
-      if (error.error_number() == ENOENT) {
-        return std::nullopt;
-      }
-      throw;
-    }
+    return if_exists(
+        sys::try_openat2(root_, path, {.flags = O_PATH | O_NOFOLLOW, .resolve = resolve_flags(Links::kFollow)}, why_), path);
   }
   std::string joined() const { return done_.empty() ? "." : text::join(done_, "/"); }
   void push_front(const std::string& path) {
@@ -125,6 +128,21 @@ class Walk {
   std::vector<std::string> done_;
   int followed_ = 0;
 };
+
+// The usual case: only the last component is missing. Nothing if it is another case, for Walk to sort out.
+std::optional<Fd> make_last_directory(int root, const std::string& path, mode_t mode, sys::Why why, Links links) {
+  const std::string below = relative(path);
+  const size_t slash = below.rfind('/');
+  const std::string name = below.substr(slash == std::string::npos ? 0 : slash + 1);
+  if (name == "." || name == "..") {
+    return std::nullopt;
+  }
+  const auto parent = find_in_root(root, slash == std::string::npos ? "." : below.substr(0, slash), O_PATH | O_DIRECTORY, why, links);
+  if (!parent || sys::try_mkdirat(parent->get(), name, mode, why) != 0) {
+    return std::nullopt;
+  }
+  return sys::openat2(parent->get(), name, {.flags = O_PATH | O_NOFOLLOW, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS}, why);
+}
 
 mode_t file_type(int fd, const std::string& path) {
   struct stat status {};
@@ -151,18 +169,15 @@ Fd open_in_root(int root, const std::string& path, int flags, sys::Why why, Link
 }
 
 std::optional<Fd> find_in_root(int root, const std::string& path, int flags, sys::Why why, Links links) {
-  try {
-    return open_in_root(root, path, flags, why, links);
-  } catch (const Error& error) {
-    if (error.error_number() == ENOENT || error.error_number() == ENOTDIR) {
-      return std::nullopt;
-    }
-    throw;
-  }
+  const std::string below = relative(path);
+  return if_exists(sys::try_openat2(root, below, {.flags = flags, .resolve = resolve_flags(links)}, why), below);
 }
 
 Fd make_directory_in_root(int root, const std::string& path, mode_t mode, sys::Why why, Links links) {
   auto found = find_in_root(root, path, O_PATH, why, links);
+  if (!found) {
+    found = make_last_directory(root, path, mode, why, links);
+  }
   Fd fd = found ? std::move(*found) : Walk(root, links, mode, Walk::Last::kDirectory, why).run(path);
   if (file_type(fd.get(), path) != S_IFDIR) {
     throw system_error(ENOTDIR, fmt::format("make directory {}", path));

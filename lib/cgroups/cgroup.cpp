@@ -187,13 +187,18 @@ void Cgroup::remove(std::chrono::milliseconds patience) {
   places_.clear();
 }
 
-void undo_cgroup(const std::string& path) {
-  Cgroup cgroup = Cgroup::open(read_layout(), path);
-  if (cgroup.exists()) {
-    cgroup.kill();
+void Cgroup::clear() {
+  std::erase_if(places_, [](const Place& place) {
+    const int number = sys::try_rmdirat(AT_FDCWD, place.directory, place.directory, "a cgroup lives until its directory is removed");
+    return number == 0 || number == ENOENT;
+  });
+  if (!places_.empty()) {
+    kill();
+    remove();
   }
-  cgroup.remove();
 }
+
+void undo_cgroup(const std::string& path) { Cgroup::open(read_layout(), path).clear(); }
 
 std::vector<std::string> find_cgroups(const Layout& layout, std::string_view prefix) {
   std::vector<std::string> found;

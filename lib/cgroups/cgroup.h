@@ -53,6 +53,8 @@ class Cgroup {
 
   const std::string& path() const { return path_; }
   const std::vector<Place>& places() const { return places_; }
+  // A cgroup that is in no tree: for a container that goes without.
+  static Cgroup none(std::string_view path) { return Cgroup(std::string(path)); }
   bool exists() const { return !places_.empty(); }
   // The place that holds a controller ("memory", "io", …), or none.
   const Place* find(std::string_view controller) const;
@@ -83,6 +85,8 @@ class Cgroup {
   // Removes the directories with the cgroups below them, waiting while the last processes are on their way out. Those
   // above stay: they may be another's. Nothing there is no error.
   void remove(std::chrono::milliseconds patience = std::chrono::seconds(5));
+  // kill() and remove(), at the cost of the latter alone if nothing is in it any more.
+  void clear();
 
  private:
   explicit Cgroup(std::string path) : path_(std::move(path)) {}

@@ -47,11 +47,8 @@ void collect(const std::string& directory, std::set<pid_t>& found) {
       found.insert(static_cast<pid_t>(*pid));
     }
   }
-  for (const std::string& name : files::list(directory)) {
-    const std::string below = fmt::format("{}/{}", directory, name);
-    if (files::is_directory(below)) {
-      collect(below, found);
-    }
+  for (const std::string& name : files::list_directories(directory)) {
+    collect(fmt::format("{}/{}", directory, name), found);
   }
 }
 

@@ -51,23 +51,19 @@ Fd open_below(int directory, const std::string& name, const std::string& shown) 
 
 std::optional<Place> open_place(const Hierarchy& hierarchy, std::string_view path) {
   const std::string directory = hierarchy.directory(path);
-  const Fd root = open_tree_root(hierarchy);
+  Fd root = open_tree_root(hierarchy);
   if (directory.size() <= hierarchy.mount_point.size() + 1) {
-    return Place{hierarchy, directory, open_tree_root(hierarchy), Fd()};
+    return Place{hierarchy, directory, std::move(root), Fd()};
   }
-  try {
-    return Place{hierarchy, directory,
-                 sys::openat2(root.get(), directory.substr(hierarchy.mount_point.size() + 1),
-                              {.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW,
-                               .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV},
-                              "the cgroup's directory in this tree"),
-                 Fd()};
-  } catch (const Error& error) {
-    if (error.error_number() == ENOENT) {
-      return std::nullopt;
-    }
-    throw;
+  Fd fd = sys::try_openat2(root.get(), directory.substr(hierarchy.mount_point.size() + 1),
+                           {.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW,
+                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV},
+                           "the cgroup's directory in this tree");
+  if (!fd && errno == ENOENT) {
+    return std::nullopt;
   }
+  check(fd ? 0 : -1, "open the cgroup {}", directory);
+  return Place{hierarchy, directory, std::move(fd), Fd()};
 }
 
 void enable_controllers(const Place& parent, const std::vector<std::string>& wanted) {
@@ -122,11 +118,8 @@ void remove_directory(const std::string& directory, std::chrono::steady_clock::t
     if (number != EBUSY && number != ENOTEMPTY) {
       throw system_error(number, fmt::format("remove the cgroup {}", directory));
     }
-    for (const std::string& name : files::list(directory)) {
-      const std::string below = fmt::format("{}/{}", directory, name);
-      if (files::is_directory(below)) {
-        remove_directory(below, deadline);
-      }
+    for (const std::string& name : files::list_directories(directory)) {
+      remove_directory(fmt::format("{}/{}", directory, name), deadline);
     }
     if (std::chrono::steady_clock::now() > deadline) {
       throw system_error(number, fmt::format("remove the cgroup {}", directory))

@@ -113,6 +113,14 @@ void write_pid_file(const std::string& path, pid_t pid) {
   }
 }
 
+// Whether the cgroup, or one below it, holds processes: another container's, which must not be ended with ours.
+bool is_inhabited(const cgroups::Layout& layout, const std::string& path) {
+  const bool exists = std::any_of(layout.hierarchies.begin(), layout.hierarchies.end(), [&](const cgroups::Hierarchy& each) {
+    return (each.version == cgroups::Version::kV2 || each.has("freezer") || each.has("pids")) && files::is_directory(each.directory(path));
+  });
+  return exists && !cgroups::Cgroup::open(layout, path).processes().empty();
+}
+
 // Removes what was made of a container if its making does not come to a good end.
 class Undo {
  public:
@@ -122,8 +130,7 @@ class Undo {
       return;
     }
     try {
-      cgroup_->kill();
-      cgroup_->remove();
+      cgroup_->clear();
       directory_.remove();
     } catch (const Error& error) {
       log::warning("not all was cleaned up: {}", error.message());
@@ -232,11 +239,11 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   StateDirectory directory = StateDirectory::make(surroundings.state_root, surroundings.id);
   directory.lock();
   State state = first_state(spec, surroundings, path);
-  cgroups::Cgroup cgroup = cgroups::Cgroup::open(layout, path);
-  if (!cgroup.processes().empty()) {
+  if (is_inhabited(layout, path)) {
     directory.remove();
     throw fail("the cgroup {} holds processes already", path);
   }
+  cgroups::Cgroup cgroup = cgroups::Cgroup::none(path);
   Undo undo(directory, &cgroup);
   directory.save(state);
   if (!systemd && !goes_without_cgroup(spec, layout, path)) {
@@ -268,11 +275,12 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
                                         });
   state.pid = child.pid();
   state.pid_start = start_time(child.pid());
+  directory.save_progress(state);
   if (systemd) {
     cgroup = make_scope(scope, child.pid(), limits_with_devices(spec), spec.annotations);
     state.cgroup = cgroup.path();
+    directory.save(state);
   }
-  directory.save(state);
   if (spec.has_new(CLONE_NEWUSER)) {
     namespaces::write_id_maps(child.pid(), spec.id_maps);
   }
@@ -298,7 +306,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
   state.created = true;
   state.started = starting != Starting::kLater;
-  directory.save(state);
+  directory.save_progress(state);
   write_pid_file(surroundings.pid_file, child.pid());
   directory.unlock();
   undo.done();

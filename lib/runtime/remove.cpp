@@ -14,22 +14,21 @@ namespace {
 
 constexpr int kPatience = 10'000;  // milliseconds
 
+// A process that somebody froze (cgroup v1), perhaps elsewhere, does not even take a SIGKILL before it is thawed.
+void thaw(const State& state) {
+  const cgroups::Cgroup present = cgroups::Cgroup::of_process(cgroups::read_layout(), state.pid);
+  if (present.exists() && present.frozen()) {
+    present.thaw();
+  }
+}
+
 void kill_process(const State& state) {
   if (const auto process = open_process(state)) {
+    thaw(state);
     sys::send_signal(process->get(), SIGKILL, "the container ends here");
     pollfd wait{process->get(), POLLIN, 0};
     if (::poll(&wait, 1, kPatience) == 0) {
       throw fail("process {} did not end within {} s of SIGKILL", state.pid, kPatience / 1000);
-    }
-  }
-}
-
-// A process that somebody froze elsewhere (cgroup v1) does not even take a SIGKILL before it is thawed.
-void thaw(const State& state) {
-  if (open_process(state)) {
-    const cgroups::Cgroup present = cgroups::Cgroup::of_process(cgroups::read_layout(), state.pid);
-    if (present.exists() && present.frozen()) {
-      present.thaw();
     }
   }
 }
@@ -39,12 +38,8 @@ void thaw(const State& state) {
 // The cgroup's processes too: without a pid namespace of the container's own they do not die with its first one.
 void remove_all(StateDirectory& directory, const State& state) {
   cgroups::Cgroup cgroup = cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
-  thaw(state);
-  if (cgroup.exists()) {
-    cgroup.kill();
-  }
   kill_process(state);
-  cgroup.remove();
+  cgroup.clear();
   directory.remove();
   run_hooks_and_warn(state.poststop, state_json(state, Status::kStopped), {"poststop", state.bundle});
 }

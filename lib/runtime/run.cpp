@@ -22,8 +22,7 @@ process::ExitStatus wait_for_end(Made& made) {
 }
 
 void clear_away(Made& made) {
-  made.cgroup.kill();
-  made.cgroup.remove();
+  made.cgroup.clear();
   made.directory.remove();
   run_hooks_and_warn(made.state.poststop, state_json(made.state, Status::kStopped), {"poststop", made.state.bundle});
 }

@@ -32,7 +32,7 @@ void start(const std::string& state_root, const std::string& id) {
     throw;
   }
   state.started = true;
-  directory.save(state);
+  directory.save_progress(state);
   try {
     run_hooks(state.poststart, state_json(state, Status::kRunning), {"poststart", state.bundle});
   } catch (const Error&) {

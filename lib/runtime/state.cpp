@@ -67,6 +67,26 @@ Stat read_stat(pid_t pid) {
   return fields.size() < 20 ? Stat{} : Stat{fields[0].front(), text::to_u64(fields[19]).value_or(0)};
 }
 
+// The beginning of the file, of the same length for every state.
+std::string progress(const State& state) {
+  return fmt::format("{{\"pid\":{:>10},\"pidStart\":{:>20},\"complete\":{:>5},\"started\":{:>5},", state.pid, state.pid_start,
+                     state.created, state.started);
+}
+
+// The file, or nothing if its creator died before it was written. Its progress may be changed while it is read: what was
+// read twice alike was whole.
+std::optional<std::string> read_unchanging(const std::string& path) {
+  std::optional<std::string> text = files::read_if_exists(path);
+  while (text && !text->empty()) {
+    std::optional<std::string> again = files::read_if_exists(path);
+    if (again == text) {
+      return text;
+    }
+    text = std::move(again);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string_view name(Status status) {
@@ -132,7 +152,7 @@ bool StateDirectory::try_lock() {
 void StateDirectory::unlock() { ::flock(fd_.get(), LOCK_UN); }
 
 std::optional<State> StateDirectory::try_load() const {
-  auto text = files::read_if_exists(fmt::format("{}/{}", path_, kFile));
+  auto text = read_unchanging(fmt::format("{}/{}", path_, kFile));
   if (!text) {
     return std::nullopt;
   }
@@ -173,10 +193,6 @@ void StateDirectory::save(const State& state) const {
                     {"ociVersion", state.version},
                     {"bundle", state.bundle},
                     {"rootfs", state.rootfs},
-                    {"pid", state.pid},
-                    {"pidStart", state.pid_start},
-                    {"complete", state.created},
-                    {"started", state.started},
                     {"cgroup", state.cgroup},
                     {"systemd", state.systemd},
                     {"when", text::rfc3339(state.when)},
@@ -191,7 +207,18 @@ void StateDirectory::save(const State& state) const {
   if (!state.poststop.empty()) {
     value["poststop"] = hooks_json(state.poststop);
   }
-  files::replace(fmt::format("{}/{}", path_, kFile), json::dump(value), {.sync = false});
+  const std::string text = progress(state) + json::dump(value).substr(1);
+  const Fd file(::openat(fd_.get(), kFile, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file && errno == EEXIST) {
+    return files::replace(fmt::format("{}/{}", path_, kFile), text, {.sync = false});
+  }
+  check(file ? 0 : -1, "make {}/{}", path_, kFile);
+  files::write_all(file.get(), text, kFile);
+}
+
+void StateDirectory::save_progress(const State& state) const {
+  const Fd file = files::open_at(fd_.get(), kFile, O_WRONLY | O_NOFOLLOW);
+  files::write_all(file.get(), progress(state), kFile);
 }
 
 void StateDirectory::remove() { files::remove_tree(path_); }

@@ -2,6 +2,9 @@
 //
 // The directory is made first, exclusively, and removed last; it is 0700 and its name is checked, so that an id can be
 // no path. A pid alone would be a promise to whoever gets that number next: its start time is kept with it.
+//
+// The file is written before anything of the container is made. What changes later, its progress, has a fixed width and
+// stands at the beginning, so that it is changed in place: new files are what costs most on a disk.
 #pragma once
 
 #include <sys/types.h>
@@ -62,6 +65,8 @@ class StateDirectory {
   std::optional<State> try_load() const;
   State load() const;
   void save(const State& state) const;
+  // Of a saved state: pid, pid_start, created and started.
+  void save_progress(const State& state) const;
   void remove();
 
   int fd() const { return fd_.get(); }

@@ -60,7 +60,7 @@ image::RegistryOptions RegistryFlags::options() const {
   }
   options.mirrors = mirrors;
   if (const char* more = std::getenv("JIGSAW_MIRRORS"); more != nullptr) {
-    for (const std::string_view each : text::split(more, ',')) {
+    for (const std::string_view each : text::split(std::string_view(more), ',')) {
       if (!each.empty()) {
         options.mirrors.emplace_back(each);
       }

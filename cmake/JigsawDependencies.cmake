@@ -30,7 +30,7 @@ endforeach()
 target_link_libraries(jigsaw_local_libraries INTERFACE Threads::Threads)
 
 # What moves images over the network, on top of that: for dynamically linked programs (05-image, jigsaw-transfer).
-pkg_check_modules(JIGSAW_REMOTE REQUIRED IMPORTED_TARGET libcurl libisal libzstd libcrypto libarchive zlib)
+pkg_check_modules(JIGSAW_REMOTE REQUIRED IMPORTED_TARGET libcurl libdeflate libisal libzstd libcrypto libarchive zlib)
 add_library(jigsaw_remote_libraries INTERFACE)
 target_link_libraries(jigsaw_remote_libraries INTERFACE PkgConfig::JIGSAW_REMOTE Threads::Threads)
 

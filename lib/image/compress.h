@@ -2,8 +2,8 @@
 // which the store keeps as plain tar.
 //
 // The same input gives the same output on every machine (no time stamp, no name, no thread count in it), so that pushing
-// twice finds the blob there. gzip is ISA-L's level 2, several times as fast as zlib's level 6 for a few percent more
-// bytes; zstd is libzstd's level 3, as fast and smaller, for readers of this decade.
+// twice finds the blob there. The input is cut into pieces that threads compress side by side, each a gzip member or zstd
+// frame of its own; one after the other they are one stream to every reader (RFC 1952, 2.2; RFC 8878, 3.1).
 #pragma once
 
 #include <functional>

@@ -45,7 +45,7 @@ class RegistryDestination : public Destination {
   void put(const Descriptor& blob, const Open& open) override;
   void put_stream(const Open& open, const std::function<Digest()>& finished) override;
   void put_document(const std::string& text, const Descriptor& descriptor, Role role) override;
-  size_t at_once() const override { return 4; }
+  size_t at_once() const override { return 3; }
 
  private:
   Reference reference_;

@@ -200,6 +200,9 @@ void Record::write(char sign, std::string_view kind, std::string_view what) {
 }
 
 void Record::note(std::string_view kind, std::string_view what) {
+  if (explain::on()) {
+    explain::note(fmt::format("record {} {}", kind, what), "written down before it is made: the next run undoes it if we are killed");
+  }
   write('+', kind, what);
   noted_.push_back({std::string(kind), std::string(what), ""});
 }

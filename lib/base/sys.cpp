@@ -151,6 +151,7 @@ void execve(const std::string& path, const std::vector<std::string>& arguments,
   }
   ::execve(path.c_str(), pointers(arguments).data(), pointers(environment).data());
   const int number = errno;
+  explain::tell(-1, "", describe);
   const bool missing = number == ENOENT || number == ENOTDIR;
   struct stat status {};
   std::string hint;

@@ -38,6 +38,9 @@ Paths paths(const std::string& root, const std::string& run_root) {
               .run_root = is_rootless() ? runtime_directory() : "/run/jigsaw"};
   found.root = root.empty() ? found.root : absolute(root);
   found.run_root = run_root.empty() ? found.run_root : absolute(run_root);
+  if (found.root == found.run_root) {
+    found.run_root += "/run";  // the two hold directories of the same names
+  }
   return found;
 }
 

@@ -12,7 +12,7 @@ struct Paths {
 };
 
 // The defaults for the user who runs this, with `root` and `run_root` in their place where they are not "".
-// Relative paths are made absolute. Makes nothing.
+// Relative paths are made absolute, and two equal ones are told apart. Makes nothing.
 Paths paths(const std::string& root = {}, const std::string& run_root = {});
 
 // Run by another user than root: containers then need a user namespace and id maps.

@@ -50,12 +50,20 @@ Child::Child(Child&& other) noexcept
 
 Child::~Child() {
   if (!finished_) {
-    ::kill(pid_, SIGKILL);
+    const int rc = ::kill(pid_, SIGKILL);
+    explain::tell(rc, "its run has failed: the child must not live on", [&] {
+      return explain::Call{"kill", fmt::format("{}, SIGKILL", pid_), fmt::format("kill -9 {}", pid_)};
+    });
     ::waitpid(pid_, nullptr, 0);
   }
 }
 
-void Child::release() { channel_.send_go(); }
+void Child::release() {
+  if (explain::on()) {
+    explain::note(fmt::format("open the gate for process {}", pid_), "its surroundings are ready");
+  }
+  channel_.send_go();
+}
 
 void Child::fail_with(Channel::Message message) {
   // The child is on its way out: reap it before anything else is undone.

@@ -179,7 +179,10 @@ Capabilities limit_bounding_and_keep(const Capabilities& wanted) {
 
 void set_capabilities(const Capabilities& capabilities) {
   call_capset(capabilities, "exactly the capabilities that were asked for, and no others");
-  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  const int cleared = ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  explain::tell(cleared, "what we inherited for programs that are not root goes first", [] {
+    return explain::Call{"prctl", "PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL", ""};
+  });
   for (int number = 0; number <= last_capability(); ++number) {
     if ((capabilities.ambient & bit(number)) != 0) {
       const int rc = ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0);

@@ -169,6 +169,15 @@ TEST_F(Jigsaw, WhatAKilledJigsawLeavesTheNextOneSweeps) {
   EXPECT_EQ(jigsaw({"rm", "svc"}).code, 0);
 }
 
+TEST_F(Jigsaw, OneDirectoryMayBeBothRoots) {
+  const std::string both = room("both");
+  for (const char* name : {"one", "two"}) {
+    const Result result = run({bin("jigsaw"), "--root", both, "--run-root", both, "run", "--name", name, "jigsaw/base", "echo", name});
+    EXPECT_EQ(result.out, std::string(name) + "\n") << result.err;
+  }
+  EXPECT_EQ(run({bin("jigsaw"), "--root", both, "--run-root", both, "rm", "one", "two"}).out, "one\ntwo\n");
+}
+
 TEST_F(Jigsaw, TwoStagesBecomeOneImage) {
   files::make_directories(room("context"));
   files::replace(room("context/Dockerfile"),

@@ -98,7 +98,7 @@ Cloned clone3(const CloneArguments& arguments, Why why) {
   clone_args raw{};
   raw.flags = arguments.flags | CLONE_PIDFD;
   raw.pidfd = reinterpret_cast<uintptr_t>(&pidfd);
-  raw.exit_signal = SIGCHLD;
+  raw.exit_signal = (arguments.flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;  // a sibling gets its parent's
   if (arguments.cgroup >= 0) {
     raw.flags |= CLONE_INTO_CGROUP;
     raw.cgroup = static_cast<uint64_t>(arguments.cgroup);

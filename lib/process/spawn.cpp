@@ -111,7 +111,55 @@ ExitStatus Child::wait() {
 
 void Child::detach() { finished_ = true; }
 
+namespace {
+
+// The process between: clones the child as its own sibling (CLONE_PARENT), says its number, and ends.
+[[noreturn]] void lead_the_way(const SpawnOptions& options, Channel& report, Channel& theirs, const Body& body) noexcept {
+  try {
+    options.by_way_of();
+    sys::Cloned cloned = sys::clone3({.flags = options.namespaces | CLONE_PARENT, .cgroup = options.cgroup}, options.why);
+    if (cloned.pid == 0) {
+      report.close();
+      run_child(theirs, body);
+    }
+    report.send_reached(std::to_string(cloned.pid), {cloned.pidfd.get()});
+    ::_exit(0);
+  } catch (const Error& error) {
+    report.send_error(error);
+  } catch (const std::exception& problem) {
+    report.send_error(Error(problem.what()));
+  }
+  ::_exit(kExitFailure);
+}
+
+Child spawn_by_way(const SpawnOptions& options, const Body& body) {
+  auto [ours, theirs] = Channel::make_pair();
+  auto [heard, report] = Channel::make_pair();
+  const sys::Cloned between = sys::clone3({}, "a process that goes ahead into namespaces that we must not be in");
+  if (between.pid == 0) {
+    ours.close();
+    heard.close();
+    lead_the_way(options, report, theirs, body);
+  }
+  theirs.close();
+  report.close();
+  auto message = heard.receive();
+  ::waitpid(between.pid, nullptr, 0);
+  if (!message) {
+    throw fail("the process that was to clone the child died");
+  }
+  if (message->kind == Channel::Kind::kError) {
+    throw Error(std::move(message->text), std::move(message->hint), message->code).with_errno(message->error_number);
+  }
+  return Child(static_cast<pid_t>(std::stol(message->text)), std::move(message->descriptors.at(0)), std::move(ours));
+}
+
+}  // namespace
+
 Child spawn(const SpawnOptions& options, const Body& body) {
+  if (options.by_way_of) {
+    return spawn_by_way(options, body);
+  }
   auto [ours, theirs] = Channel::make_pair();
   sys::Cloned cloned = sys::clone3({.flags = options.namespaces, .cgroup = options.cgroup}, options.why);
   if (cloned.pid == 0) {

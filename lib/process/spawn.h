@@ -31,6 +31,9 @@ namespace jigsaw::process {
 struct SpawnOptions {
   uint64_t namespaces = 0;  // CLONE_NEW* flags
   int cgroup = -1;          // descriptor of a cgroup v2 directory to be born in
+  // Runs in a process between us and the child, which is then gone: what it enters, the child is born in, and we are
+  // not. So namespaces can be joined that those of `namespaces` shall belong to. The child is ours all the same.
+  std::function<void()> by_way_of;
   sys::Why why = "a child that waits at the gate until the parent has prepared its surroundings";
 };
 

@@ -5,6 +5,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/sys.h"
@@ -60,6 +62,18 @@ Fd open_destination(int root, const Mount& mount, int made) {
                                  : make_file_in_root(root, mount.destination, 0644, kWhy);
 }
 
+bool gives_mode(const Mount& mount) {
+  return std::any_of(mount.options.begin(), mount.options.end(), [](const std::string& option) { return option.starts_with("mode="); });
+}
+
+// A tmpfs of which nothing else is said looks like the directory that it covers.
+void take_mode(int covered, int made, const std::string& name) {
+  struct stat status {};
+  check(::fstat(covered, &status), "stat {}", name);
+  const Fd top = files::open_at(made, ".", O_RDONLY | O_DIRECTORY);
+  sys::fchmod(top.get(), status.st_mode & 07777, name, "the mode of the directory that it covers");
+}
+
 }  // namespace
 
 Fd make_mount(const Mount& mount) {
@@ -88,6 +102,8 @@ void attach(int root, const Mount& mount, const Fd& made) {
   const Fd place = open_destination(root, mount, made.get());
   if (mount.copy_up) {
     copy_tree(place.get(), made.get());
+  } else if (mount.type == "tmpfs" && !is_bind(mount) && !gives_mode(mount)) {
+    take_mode(place.get(), made.get(), mount.destination);
   }
   sys::move_mount(made.get(), place.get(), mount.destination, "from here on it is part of the container's tree");
   for (const uint64_t flag : mount.propagation) {

@@ -13,13 +13,13 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "namespaces/enter.h"
 #include "runtime/console.h"
 #include "runtime/hooks.h"
 #include "runtime/id_mapped.h"
 #include "runtime/root.h"
 #include "runtime/scope.h"
 #include "runtime/setup.h"
+#include "runtime/join.h"
 #include "runtime/kernel_check.h"
 #include "runtime/start_socket.h"
 
@@ -73,27 +73,6 @@ uint64_t clone_flags(const Spec& spec) {
   }
   flags &= ~uint64_t{CLONE_NEWCGROUP};
   return spec.time_offsets.empty() ? flags : flags & ~uint64_t{CLONE_NEWTIME};
-}
-
-// Opens the namespaces that are joined, in their order. A pid namespace is entered here and now: it takes effect for our
-// children only.
-std::vector<namespaces::Opened> open_joined(const Spec& spec) {
-  std::vector<namespaces::Opened> joined;
-  for (const namespaces::Kind& kind : namespaces::kinds()) {
-    const auto wanted = std::find_if(spec.namespaces.begin(), spec.namespaces.end(), [&](const Namespace& each) {
-      return each.kind == kind.flag && !each.path.empty();
-    });
-    if (wanted == spec.namespaces.end()) {
-      continue;
-    }
-    namespaces::Opened opened = namespaces::open(kind, wanted->path);
-    if (kind.flag == CLONE_NEWPID) {
-      namespaces::enter(opened);
-    } else {
-      joined.push_back(std::move(opened));
-    }
-  }
-  return joined;
 }
 
 std::optional<security::SeccompProgram> compile_filter(const Spec& spec, const Surroundings& surroundings,
@@ -210,11 +189,7 @@ cgroups::Limits limits_with_devices(const Spec& spec) {
   allow(Rule::Kind::kCharacter, 5, 1, "rwm");    // console
   allow(Rule::Kind::kCharacter, 5, 2, "rwm");    // ptmx
   allow(Rule::Kind::kCharacter, 136, {}, "rwm");  // pts/*
-  for (const rootfs::Device& device : spec.devices) {
-    if (device.type != 'p') {
-      allow(device.type == 'b' ? Rule::Kind::kBlock : Rule::Kind::kCharacter, device.major, device.minor, "rwm");
-    }
-  }
+  // Those of linux.devices are there to be seen; whether they may be used, linux.resources.devices says.
   return limits;
 }
 
@@ -268,6 +243,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
 
   process::Child child = process::spawn({.namespaces = prepared.cloned, .cgroup = systemd ? -1 : cgroup.unified(),
+                                         .by_way_of = way_into(prepared.joined),
                                          .why = "the container's first process, in namespaces of its own"},
                                         [&](process::Gate& gate) -> int {
                                           directory.forget();

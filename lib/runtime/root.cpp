@@ -43,7 +43,7 @@ bool takes_label(const MountPoint& mount) {
   return mount.kind == rootfs::MountKind::kFileSystem && (mount.type == "tmpfs" || mount.type == "devpts");
 }
 
-void mount_one(const Root& root, const Prepared& prepared, size_t index) {
+void mount_one(Root& root, const Prepared& prepared, size_t index) {
   MountPoint mount = prepared.spec.mounts[index];
   const Fd& map = prepared.mount_maps[index];
   mount.user_namespace = map ? map.get() : -1;
@@ -57,8 +57,15 @@ void mount_one(const Root& root, const Prepared& prepared, size_t index) {
     return mount_cgroup_tree(root.fd(), mount, *prepared.cgroup,
                              prepared.spec.has(CLONE_NEWCGROUP) ? CgroupView::kNamespace : CgroupView::kDirectory);
   }
+  // Further mounts and devices need their places in it first.
+  const bool later = mount.type == "tmpfs" && mount.kind == rootfs::MountKind::kFileSystem && (mount.set & MOUNT_ATTR_RDONLY) != 0;
+  mount.set &= later ? ~uint64_t{MOUNT_ATTR_RDONLY} : ~uint64_t{0};
   try {
-    rootfs::attach(root.fd(), mount);
+    Fd made = rootfs::make_mount(mount);
+    rootfs::attach(root.fd(), mount, made);
+    if (later) {
+      root.read_only_later().push_back(std::move(made));
+    }
   } catch (Error& error) {
     throw std::move(error).in(fmt::format("mount {} on {}", mount.type.empty() || mount.kind != rootfs::MountKind::kFileSystem
                                                                 ? mount.source : mount.type, mount.destination));
@@ -105,7 +112,7 @@ Root make_root(const Prepared& prepared) {
   return {std::move(root), std::move(masks)};
 }
 
-void mount_all(const Root& root, const Prepared& prepared) {
+void mount_all(Root& root, const Prepared& prepared) {
   for (size_t i = 0; prepared.own_mounts && i < prepared.spec.mounts.size(); ++i) {
     if (!comes_late(prepared.spec.mounts, i)) {
       mount_one(root, prepared, i);
@@ -113,7 +120,7 @@ void mount_all(const Root& root, const Prepared& prepared) {
   }
 }
 
-void mount_cgroups(const Root& root, const Prepared& prepared) {
+void mount_cgroups(Root& root, const Prepared& prepared) {
   for (size_t i = 0; prepared.own_mounts && i < prepared.spec.mounts.size(); ++i) {
     if (comes_late(prepared.spec.mounts, i)) {
       mount_one(root, prepared, i);
@@ -162,6 +169,9 @@ void protect(Root& root, const Prepared& prepared) {
   }
   if (!prepared.own_mounts) {
     return;
+  }
+  for (const Fd& mount : root.read_only_later()) {
+    sys::mount_setattr(mount.get(), {.set = MOUNT_ATTR_RDONLY}, sys::Depth::kThisMount, "a tmpfs", "all is in it now that belongs there");
   }
   for (const std::string& path : spec.read_only_paths) {
     rootfs::make_read_only(root.fd(), path);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "base/fd.h"
 #include "rootfs/masks.h"
@@ -15,10 +16,13 @@ class Root {
   Root(Fd fd, std::optional<rootfs::Masks> masks) : fd_(std::move(fd)), masks_(std::move(masks)) {}
   int fd() const { return fd_.get(); }
   std::optional<rootfs::Masks>& masks() { return masks_; }
+  // Mounts that become read-only when all is in them that belongs there.
+  std::vector<Fd>& read_only_later() { return read_only_later_; }
 
  private:
   Fd fd_;
   std::optional<rootfs::Masks> masks_;
+  std::vector<Fd> read_only_later_;
 };
 
 // The path of the root as the spec and the bundle give it.
@@ -30,8 +34,8 @@ bool has_own_mounts(const Spec& spec);
 
 Root make_root(const Prepared& prepared);
 // All mounts in their order, but those that show cgroups: what they show depends on the cgroup we are in.
-void mount_all(const Root& root, const Prepared& prepared);
-void mount_cgroups(const Root& root, const Prepared& prepared);
+void mount_all(Root& root, const Prepared& prepared);
+void mount_cgroups(Root& root, const Prepared& prepared);
 void make_devices(const Root& root, const Prepared& prepared);
 // Read-only and masked paths, the working directory, and the root itself read-only if asked for.
 void protect(Root& root, const Prepared& prepared);

@@ -9,18 +9,13 @@
 #include "runtime/console.h"
 #include "runtime/hooks.h"
 #include "runtime/identity.h"
+#include "runtime/join.h"
 #include "runtime/kernel_settings.h"
 #include "runtime/root.h"
 #include "runtime/start_socket.h"
 
 namespace jigsaw::runtime {
 namespace {
-
-void enter_namespaces(const Prepared& prepared) {
-  for (const namespaces::Opened& opened : prepared.joined) {
-    namespaces::enter(opened);
-  }
-}
 
 void join_cgroup(const Prepared& prepared) {
   if (prepared.cgroup != nullptr) {
@@ -54,10 +49,10 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   const std::string for_agent = agent_state(prepared);
 
   sys::setsid("the container does not share the session, and so not the terminal, of its caller");
-  if (spec.has_new(CLONE_NEWUSER)) {
+  if (spec.has(CLONE_NEWUSER)) {
     become_root_of_user_namespace();
   }
-  enter_namespaces(prepared);
+  enter_mount_namespace(prepared.joined);
   set_clocks(spec);
   set_names(spec);
   if (spec.has_new(CLONE_NEWNET)) {

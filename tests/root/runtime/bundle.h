@@ -65,7 +65,8 @@ class Bundle : public testing::Test {
     ASSERT_EQ(oci_detached("run --detach --bundle " + bundle() + " " + kId), 0);
   }
 
-  static constexpr const char* kId = "jigsaw-test";
+  // Its own in every process: tests run side by side, and cgroups are named after it.
+  static inline const std::string kId = "under-test-" + std::to_string(::getpid());
   nlohmann::json config;
 
  private:

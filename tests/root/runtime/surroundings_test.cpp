@@ -129,5 +129,57 @@ TEST_F(Surrounded, ExecReplacesVariablesOfTheContainer) {
   EXPECT_EQ(oci({"exec", "--env", "COLOUR=blue", kId, "sh", "-c", "echo $PATH $COLOUR"}).out, "/bin blue\n");
 }
 
+TEST_F(Surrounded, AUserNamespaceIsJoinedTogetherWithNewNamespaces) {
+  const auto maps = nlohmann::json{{{"containerID", 0}, {"hostID", 100000}, {"size", 1000}}};
+  test::sh("chmod 711 " + bundle() + "; chown -R 100000 " + root(""));
+  config["linux"]["namespaces"].push_back({{"type", "user"}});
+  config["linux"]["uidMappings"] = maps;
+  config["linux"]["gidMappings"] = maps;
+  ASSERT_NO_FATAL_FAILURE(start_idle());
+  const std::string ns = "/proc/" + std::to_string(nlohmann::json::parse(oci({"state", kId}).out)["pid"].get<int>()) + "/ns/";
+  config["linux"].erase("uidMappings");
+  config["linux"].erase("gidMappings");
+  for (auto& each : config["linux"]["namespaces"]) {
+    if (each["type"] == "user" || each["type"] == "pid" || each["type"] == "ipc") {
+      each["path"] = ns + each["type"].get<std::string>();
+    }
+  }
+  ::symlink("busybox", root("bin/grep").c_str());
+  script("readlink /proc/1/ns/user; readlink /proc/self/ns/user; readlink /proc/self/ns/ipc; grep -c sleep /proc/1/cmdline");
+  write();
+  const auto result = oci({"run", "--bundle", bundle(), kId + "-second"});
+  const std::string user = std::filesystem::read_symlink(ns + "user").string();
+  EXPECT_EQ(result.out, user + "\n" + user + "\n" + std::filesystem::read_symlink(ns + "ipc").string() + "\n1\n") << result.err;
+}
+
+TEST_F(Surrounded, HooksOfAContainerInAnothersPidNamespaceStayInOurs) {
+  ASSERT_NO_FATAL_FAILURE(start_idle());
+  const int pid = nlohmann::json::parse(oci({"state", kId}).out)["pid"];
+  for (auto& each : config["linux"]["namespaces"]) {
+    if (each["type"] == "pid") {
+      each["path"] = "/proc/" + std::to_string(pid) + "/ns/pid";
+    }
+  }
+  config["hooks"]["createRuntime"] = {{{"path", "/bin/sh"}, {"args", {"sh", "-c", "readlink /proc/self/ns/pid > where"}}}};
+  config["process"]["args"] = {"true"};
+  write();
+  EXPECT_EQ(oci({"run", "--bundle", bundle(), kId + "-second"}).code, 0);
+  EXPECT_EQ(files::read(bundle() + "/where"), std::filesystem::read_symlink("/proc/self/ns/pid").string() + "\n");
+}
+
+TEST_F(Surrounded, AReadOnlyTmpfsIsFilledFirstAndLooksLikeWhatItCovers) {
+  for (auto& each : config["mounts"]) {
+    if (each["destination"] == "/dev") {
+      each["options"].push_back("ro");
+    }
+  }
+  config["mounts"].push_back({{"destination", "/narrow"}, {"type", "tmpfs"}, {"source", "tmpfs"}});
+  std::filesystem::create_directory(root("narrow"));
+  ASSERT_EQ(::chmod(root("narrow").c_str(), 0710), 0);
+  script("ls -d /dev/null /dev/pts/ptmx; touch /dev/x 2>/dev/null || echo read-only; ls -ld /narrow");
+  const auto result = run();
+  EXPECT_EQ(result.out.substr(0, 43), "/dev/null\n/dev/pts/ptmx\nread-only\ndrwx--x--") << result.err;
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

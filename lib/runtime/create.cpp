@@ -235,6 +235,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     prepared.listener = connect_listener(*spec.seccomp, directory);
   }
   prepared.mount_maps = make_mount_maps(spec);
+  prepared.net_devices = find_net_devices(spec.net_devices);
   prepared.dies_with_parent = starting == Starting::kAtOnce;
   prepared.own_mounts = has_own_mounts(spec);
   prepared.state = state;
@@ -260,6 +261,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   if (spec.has_new(CLONE_NEWUSER)) {
     namespaces::write_id_maps(child.pid(), spec.id_maps);
   }
+  move_net_devices(prepared.net_devices, child.pid());
   if (surroundings.while_waiting) {
     surroundings.while_waiting(child.pid());
   }

@@ -74,7 +74,7 @@ std::string features_json() {
                      "MPOL_WEIGHTED_INTERLEAVE"}},
           {"flags", {"MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES", "MPOL_F_NUMA_BALANCING"}}}},
         {"mountExtensions", {{"idmap", enabled(true)}}},
-        {"netDevices", enabled(false)}}},
+        {"netDevices", enabled(true)}}},
       {"annotations", {{"org.opencontainers.runc.checkpoint.enabled", "false"}}},
       {"potentiallyUnsafeConfigAnnotations", json::Value::array()}};
   return json::dump_pretty(value);

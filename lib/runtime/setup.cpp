@@ -58,6 +58,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   if (spec.has_new(CLONE_NEWNET)) {
     namespaces::bring_up_loopback();
   }
+  configure_net_devices(prepared.net_devices);
 
   Root root = make_root(prepared);
   mount_all(root, prepared);

@@ -11,6 +11,7 @@
 #include "process/spawn.h"
 #include "runtime/container.h"
 #include "runtime/listener.h"
+#include "runtime/net_devices.h"
 #include "runtime/spec.h"
 
 namespace jigsaw::runtime {
@@ -24,6 +25,7 @@ struct Prepared {
   const cgroups::Cgroup* cgroup = nullptr;
   std::optional<security::SeccompProgram> filter;
   std::optional<Listener> listener;             // the agent that the filter asks
+  std::vector<NetDevice> net_devices;           // of the host, to be the container's
   std::vector<Fd> mount_maps;                   // a user namespace for each id-mapped mount, -1 for the others
   Fd start_socket;                              // where the child waits to be started; none: it does not wait
   bool dies_with_parent = false;

@@ -20,7 +20,7 @@ void add_kill(CLI::App& app) {
   add_id(*command, id);
   command->add_option("SIGNAL", signal, "TERM, SIGTERM or 15");
   on_run(*command, [] {
-    runtime::kill(state_root(), id, flags::parse_signal(signal), all ? runtime::Reach::kAll : runtime::Reach::kInit);
+    runtime::kill(state_root(), id, signal == "0" ? 0 : flags::parse_signal(signal), all ? runtime::Reach::kAll : runtime::Reach::kInit);
     return 0;
   });
 }

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <filesystem>
 
 #include "base/error.h"
@@ -73,7 +75,9 @@ runtime::Process wanted_process(const ExecOptions& options) {
   if (options.process_file.empty()) {
     return from_options(options);
   }
-  runtime::Process process = runtime::parse_process(files::read(options.process_file), options.process_file);
+  // It may be a pipe: the caller's own business.
+  const Fd file = files::open(options.process_file, O_RDONLY | O_NOCTTY);
+  runtime::Process process = runtime::parse_process(files::read_fd(file.get(), options.process_file), options.process_file);
   process.terminal = process.terminal || options.tty;
   return process;
 }

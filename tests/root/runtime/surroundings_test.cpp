@@ -181,5 +181,22 @@ TEST_F(Surrounded, AReadOnlyTmpfsIsFilledFirstAndLooksLikeWhatItCovers) {
   EXPECT_EQ(result.out.substr(0, 43), "/dev/null\n/dev/pts/ptmx\nread-only\ndrwx--x--") << result.err;
 }
 
+TEST_F(Surrounded, ANetworkDeviceOfTheHostMovesInWithItsAddresses) {
+  const std::string name = "jg" + std::to_string(::getpid() % 100'000);
+  if (test::sh("ip link add " + name + " type veth peer name " + name + "p && ip addr add 10.99.7.3/24 dev " + name).code != 0) {
+    GTEST_SKIP() << "needs ip and veth devices";
+  }
+  for (const char* applet : {"ip", "grep"}) {
+    ::symlink("busybox", root(std::string("bin/") + applet).c_str());
+  }
+  config["linux"]["netDevices"] = {{name, {{"name", "inside0"}}}};
+  script("ip addr show dev inside0 | grep -o 'inet 10[^ ]*'; ip link show inside0 | grep -o ,UP | head -n 1");
+  ::symlink("busybox", root("bin/head").c_str());
+  const auto result = run();
+  EXPECT_EQ(result.out, "inet 10.99.7.3/24\n,UP\n") << result.err;
+  EXPECT_NE(test::sh("ip link show " + name).code, 0);
+  EXPECT_NE(run().err.find("network device " + name), std::string::npos);
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

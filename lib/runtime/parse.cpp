@@ -1,8 +1,11 @@
 #include "runtime/parse.h"
 
+#include <fcntl.h>
+
 #include <limits>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -205,6 +208,11 @@ Process parse_process(std::string text, const std::string& name) {
 cgroups::Limits parse_limits(std::string text, const std::string& name) {
   const json::Document document(std::move(text), name);
   return parse::limits(document.root());
+}
+
+Process read_process(const std::string& file) {
+  const Fd fd = files::open(file, O_RDONLY | O_NOCTTY);
+  return parse_process(files::read_fd(fd.get(), file), file);
 }
 
 }  // namespace jigsaw::runtime

@@ -145,6 +145,8 @@ struct Spec {
 Spec parse_spec(std::string text, const std::string& name = "config.json");
 // A "process" object alone, as `exec --process FILE` has it.
 Process parse_process(std::string text, const std::string& name);
+// The same from a file, which may be a pipe: whoever calls us chose it.
+Process read_process(const std::string& file);
 // A "linux.resources" object alone, as `update --resources FILE` has it.
 cgroups::Limits parse_limits(std::string text, const std::string& name);
 

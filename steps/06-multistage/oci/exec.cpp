@@ -1,5 +1,3 @@
-#include <fcntl.h>
-
 #include <filesystem>
 
 #include "base/error.h"
@@ -75,9 +73,7 @@ runtime::Process wanted_process(const ExecOptions& options) {
   if (options.process_file.empty()) {
     return from_options(options);
   }
-  // It may be a pipe: the caller's own business.
-  const Fd file = files::open(options.process_file, O_RDONLY | O_NOCTTY);
-  runtime::Process process = runtime::parse_process(files::read_fd(file.get(), options.process_file), options.process_file);
+  runtime::Process process = runtime::read_process(options.process_file);
   process.terminal = process.terminal || options.tty;
   return process;
 }

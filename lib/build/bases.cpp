@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "build/cache_image.h"
+#include "build/context_sources.h"
 #include "build/fetch.h"
 #include "image/embedded.h"
 #include "image/reference.h"
@@ -58,6 +60,28 @@ StageResult load_image(const Workshop& workshop, const std::string& written, con
   return result;
 }
 
+// "oci-layout://DIR", "oci-layout://DIR:TAG", either with "@sha256:…".
+StageResult load_layout(const Workshop& workshop, const std::string& place, const std::optional<Platform>& platform) {
+  const size_t at = place.rfind('@');
+  const std::string path = place.substr(0, at);
+  const size_t colon = path.rfind(':');
+  const bool tagged = colon != std::string::npos && path.find('/', colon) == std::string::npos;
+  const image::LayoutImage layout =
+      image::open_layout(path.substr(0, tagged ? colon : std::string::npos), tagged ? path.substr(colon + 1) : "",
+                         platform ? to_image_platform(*platform) : image::host_platform());
+  if (at != std::string::npos && layout.image.descriptor.digest.text() != place.substr(at + 1)) {
+    throw fail("the layout {} holds {}, not {}", path, layout.image.descriptor.digest.text(), place.substr(at + 1));
+  }
+  StageResult result;
+  result.config = layout.image.config;
+  result.inherited = result.config.history.size();
+  result.scope = scope_of_image(result.config.config.env);
+  for (size_t i = 0; i < layout.image.manifest.layers.size(); ++i) {
+    result.layers.push_back(take_layer(workshop.store, layout, i, result.directories()));
+  }
+  return result;
+}
+
 void load_origin(Workshop& workshop, const Origin& origin, const std::optional<Platform>& platform) {
   if (workshop.images.contains(origin.name) || workshop.named_contexts.contains(origin.name)) {
     return;
@@ -67,14 +91,13 @@ void load_origin(Workshop& workshop, const Origin& origin, const std::optional<P
   } else if (origin.kind == Origin::Kind::kNamedContext) {
     const std::string& place = workshop.options.named_contexts.at(origin.name);
     constexpr std::string_view kImagePrefix = "docker-image://";
+    constexpr std::string_view kLayoutPrefix = "oci-layout://";
     if (place.starts_with(kImagePrefix)) {
       workshop.images.emplace(origin.name, load_image(workshop, place.substr(kImagePrefix.size()), platform));
-    } else if (is_git_address(place)) {
-      Context context;
-      context.temporary = fetch_git(workshop.store, place, {});
-      context.directory = context.temporary->path();
-      context.shown = place;
-      workshop.named_contexts.emplace(origin.name, std::move(context));
+    } else if (place.starts_with(kLayoutPrefix)) {
+      workshop.images.emplace(origin.name, load_layout(workshop, place.substr(kLayoutPrefix.size()), platform));
+    } else if (is_git_address(place) || is_web_address(place)) {
+      workshop.named_contexts.emplace(origin.name, fetched_context(workshop.store, place));
     } else {
       workshop.named_contexts.emplace(origin.name, directory_context(place, ""));
     }

@@ -10,6 +10,7 @@
 #include "build/checks.h"
 #include "build/context_sources.h"
 #include "build/graph.h"
+#include "build/output.h"
 
 namespace jigsaw::build {
 namespace {
@@ -139,6 +140,12 @@ BuildOptions parse_arguments(const BuildArguments& words) {
   for (const std::string& word : words.ssh) {
     add_agent(options.ssh, word);
   }
+  for (const std::string& word : words.cache_from) {
+    options.cache_from.push_back(parse_cache_place(word, CacheDirection::kFrom));
+  }
+  for (const std::string& word : words.cache_to) {
+    options.cache_to.push_back(parse_cache_place(word, CacheDirection::kTo));
+  }
   if (!words.platform.empty()) {
     options.platform = parse_platform(words.platform);
   }
@@ -168,7 +175,9 @@ int run_build_command(const BuildArguments& words) {
     events->tell({.kind = Event::Kind::kNote,
                   .text = fmt::format("{} steps, {} of them from the cache", result.steps, result.cached)});
   }
-  if (result.image) {
+  // With "--output -" the standard output is the archive's.
+  const std::optional<OutputPlan> output = parse_output(options.output);
+  if (result.image && !(output && output->destination == "-")) {
     files::write_all(1, result.image->text() + "\n", "the standard output");
   }
   return 0;

@@ -11,7 +11,8 @@ namespace jigsaw::build {
 struct BuildArguments {
   engine::Paths paths;
   std::string context = ".", dockerfile, target, platform, network = "default", output, iidfile, progress = "auto", on_error;
-  std::vector<std::string> tags, arguments, named_contexts, labels, secrets, ssh, uncached_stages, graph;
+  std::vector<std::string> tags, arguments, named_contexts, labels, secrets, ssh, uncached_stages, graph,
+      cache_from, cache_to;
   bool no_cache = false, pull = false, check = false, explain_cache = false, quiet = false;
 };
 

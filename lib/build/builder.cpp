@@ -92,6 +92,31 @@ void name_image(const Workshop& workshop, const image::Descriptor& descriptor) {
   }
 }
 
+// A cache that can't be had makes a build slow, not wrong.
+void import_caches(const BuildOptions& options, const image::Store& store, StepCache& cache) {
+  for (const CachePlace& place : options.cache_from) {
+    try {
+      cache.add_foreign(ForeignCache(options.paths, store, place));
+    } catch (const Error& error) {
+      if (options.events != nullptr) {
+        options.events->tell({.kind = Event::Kind::kNote, .text = "--cache-from: " + error.message()});
+      }
+    }
+  }
+}
+
+std::vector<MadeStep> steps_for(const Workshop& workshop, CachePlace::Stages stages) {
+  if (stages == CachePlace::Stages::kTarget) {
+    return workshop.stages[workshop.plan.target]->made;
+  }
+  std::vector<MadeStep> result;
+  for (const size_t index : workshop.plan.order) {
+    const std::vector<MadeStep>& made = workshop.stages[index]->made;
+    result.insert(result.end(), made.begin(), made.end());
+  }
+  return result;
+}
+
 std::string build_name(const BuildOptions& options, const Context& context) {
   return fmt::format("{}\n{}\n{}", context.directory.empty() ? options.context : context.directory, options.dockerfile,
                      options.target);
@@ -105,7 +130,8 @@ BuildResult build(const BuildOptions& options) {
   const image::Store store = image::Store::open(options.paths.root);
   const files::Lock in_use = store.use();
   const std::string cache_directory = options.paths.root + "/cache";
-  const StepCache cache(store, cache_directory);
+  StepCache cache(store, cache_directory);
+  import_caches(options, store, cache);
   const RunStates states(options.paths.run_root);
   ContextAndFile input = open_context(store, options);
   LastBuild last(cache_directory + "/last", build_name(options, input.context));
@@ -136,8 +162,12 @@ BuildResult build(const BuildOptions& options) {
     result.steps += workshop.stages[index]->steps;
     result.cached += workshop.stages[index]->cached;
   }
+  for (const CachePlace& place : options.cache_to) {
+    write_cache(options.paths, store, place, steps_for(workshop, place.stages));
+  }
   StageResult& target = *workshop.stages[workshop.plan.target];
-  if (output && output->kind != OutputPlan::Kind::kImage) {
+  using Kind = OutputPlan::Kind;
+  if (output && (output->kind == Kind::kLocal || output->kind == Kind::kTar)) {
     write_output(*output, workshop, target);
     if (options.tags.empty()) {
       return result;
@@ -145,6 +175,9 @@ BuildResult build(const BuildOptions& options) {
   }
   const image::Descriptor descriptor = write_image(workshop, target, result);
   name_image(workshop, descriptor);
+  if (output && (output->kind == Kind::kOci || output->kind == Kind::kOciDirectory || output->kind == Kind::kDocker)) {
+    write_archive(*output, options.paths, options.tags.empty() ? result.image->hex() : options.tags.front());
+  }
   if (!options.iidfile.empty()) {
     files::replace(options.iidfile, result.image->text(), {.mode = 0644, .sync = false});
   }

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "build/cache_image.h"
 #include "build/events.h"
 #include "build/stages.h"
 #include "engine/paths.h"
@@ -43,6 +44,7 @@ struct BuildOptions {
   std::string network = "default";  // of RUN: default, none, host
   std::string output;               // type=local|tar,dest=…
   std::string iidfile;
+  std::vector<CachePlace> cache_from, cache_to;
   bool use_cache = true;
   std::vector<std::string> uncached_stages;  // --no-cache-filter
   bool pull = false;

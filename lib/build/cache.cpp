@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "build/cache_image.h"
 
 namespace jigsaw::build {
 namespace {
@@ -57,8 +58,29 @@ StepCache::StepCache(const image::Store& store, std::string directory) : store_(
   files::make_directories(directory_ + "/steps", 0700);
 }
 
+StepCache::~StepCache() = default;
+
+void StepCache::add_foreign(ForeignCache cache) { foreign_.push_back(std::move(cache)); }
+
+std::optional<CachedStep> StepCache::find_foreign(const StepInputs& inputs,
+                                                  const std::vector<image::LayerDirectory>& parents) const {
+  for (const ForeignCache& cache : foreign_) {
+    if (std::optional<CachedStep> step = cache.find(store_, inputs.key().hex(), parents)) {
+      put(inputs, *step, step->instruction);
+      return step;
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<CachedStep> StepCache::find(const StepInputs& inputs,
                                           const std::vector<image::LayerDirectory>& parents) const {
+  std::optional<CachedStep> here = find_here(inputs, parents);
+  return here || foreign_.empty() ? here : find_foreign(inputs, parents);
+}
+
+std::optional<CachedStep> StepCache::find_here(const StepInputs& inputs,
+                                               const std::vector<image::LayerDirectory>& parents) const {
   const std::string path = directory_ + "/steps/" + inputs.key().hex();
   const std::optional<std::string> text = files::read_if_exists(path, kEntryLimit);
   if (!text) {
@@ -66,7 +88,8 @@ std::optional<CachedStep> StepCache::find(const StepInputs& inputs,
   }
   try {
     const json::Document document(*text, path);
-    CachedStep step{read_layer(document.root().at("layer")), document.root().at("created").string()};
+    CachedStep step{read_layer(document.root().at("layer")), document.root().at("created").string(),
+                    document.root().string_or("instruction", "")};
     const std::optional<image::LayerDirectory> layer = store_.find_layer(step.layer.directory.diff_id, parents);
     if (!layer || !store_.has_blob(step.layer.blob.digest)) {
       return std::nullopt;

@@ -38,11 +38,26 @@ struct StepInputs {
 struct CachedStep {
   Layer layer;
   std::string created;  // RFC 3339
+  std::string instruction;
 };
+
+// A step of this build and the layer it has, for --cache-to.
+struct MadeStep {
+  std::string key;
+  Layer layer;
+  std::string created;
+  std::string instruction;
+};
+
+class ForeignCache;  // cache_image.h
 
 class StepCache {
  public:
   StepCache(const image::Store& store, std::string directory);
+  ~StepCache();
+
+  // Asked when the cache here knows nothing.
+  void add_foreign(ForeignCache cache);
 
   // The layer that `inputs` made, if it is still in the store.
   std::optional<CachedStep> find(const StepInputs& inputs, const std::vector<image::LayerDirectory>& parents) const;
@@ -51,8 +66,12 @@ class StepCache {
   const std::string& directory() const { return directory_; }
 
  private:
+  std::optional<CachedStep> find_here(const StepInputs& inputs, const std::vector<image::LayerDirectory>& parents) const;
+  std::optional<CachedStep> find_foreign(const StepInputs& inputs, const std::vector<image::LayerDirectory>& parents) const;
+
   const image::Store& store_;
   std::string directory_;
+  std::vector<ForeignCache> foreign_;
 };
 
 // The inputs of every step of one build (context, Dockerfile and target), kept for the next time.

@@ -147,4 +147,20 @@ ContextAndFile open_context(const image::Store& store, const BuildOptions& optio
   return from_directory(store, options);
 }
 
+Context fetched_context(const image::Store& store, const std::string& address) {
+  Context context;
+  context.shown = address;
+  if (is_git_address(address)) {
+    context.temporary = fetch_git(store, address, {});
+  } else {
+    context.temporary = fetch_file(store, address, "");
+    const Fd file = files::open(context.temporary->path() + "/" + files::list(context.temporary->path()).at(0), O_RDONLY);
+    if (const ArchiveKind kind = archive_kind(file.get()); kind != ArchiveKind::kNone) {
+      return unpack_context(store, file.get(), kind, address);
+    }
+  }
+  context.directory = context.temporary->path();
+  return context;
+}
+
 }  // namespace jigsaw::build

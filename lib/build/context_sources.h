@@ -14,4 +14,7 @@ struct ContextAndFile {
 
 ContextAndFile open_context(const image::Store& store, const BuildOptions& options);
 
+// --build-context NAME=ADDRESS: a git repository, an archive's files, or the one file that is there.
+Context fetched_context(const image::Store& store, const std::string& address);
+
 }  // namespace jigsaw::build

@@ -205,13 +205,17 @@ std::optional<Fd> decompress(const image::Store& store, int file) {
   return plain;
 }
 
-void pull_image(const engine::Paths& paths, const std::string& reference) {
-  const process::ExitStatus status =
-      run_helper({.arguments = {transfer_program(), "--root", paths.root, "--run-root", paths.run_root, "pull", reference}});
-  if (status.exit_code() != 0) {
-    throw fail("the image {} can't be pulled", reference)
-        .with_hint("the last lines above say why; `jigsaw images` lists those that are here");
+void run_transfer(const engine::Paths& paths, const std::vector<std::string>& words, const std::string& failure,
+                  int output) {
+  Helper helper{.arguments = {transfer_program(), "--root", paths.root, "--run-root", paths.run_root}, .output = output};
+  helper.arguments.insert(helper.arguments.end(), words.begin(), words.end());
+  if (run_helper(helper).exit_code() != 0) {
+    throw fail("{}", failure).with_hint("the last lines above say why; `jigsaw images` lists the images that are here");
   }
+}
+
+void pull_image(const engine::Paths& paths, const std::string& reference) {
+  run_transfer(paths, {"pull", reference}, fmt::format("the image {} can't be pulled", reference));
 }
 
 }  // namespace jigsaw::build

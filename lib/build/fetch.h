@@ -30,6 +30,10 @@ std::unique_ptr<files::TemporaryDirectory> fetch_git(const image::Store& store, 
 // The uncompressed bytes of a gzip, bzip2, xz or zstd file; nothing if it is damaged or no tar is in it.
 std::optional<Fd> decompress(const image::Store& store, int file);
 
+// Runs jigsaw-transfer on our store; throws `failure` if it fails: it has said why by then.
+void run_transfer(const engine::Paths& paths, const std::vector<std::string>& words, const std::string& failure,
+                  int output = 2);
+
 // Makes an image of the registry available in the store.
 void pull_image(const engine::Paths& paths, const std::string& reference);
 

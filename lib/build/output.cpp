@@ -7,12 +7,13 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "build/copy.h"
+#include "build/fetch.h"
 #include "image/layer_create.h"
 
 namespace jigsaw::build {
 namespace {
 
-const std::vector<std::string> kTypes = {"local", "tar", "image"};
+const std::vector<std::string> kTypes = {"local", "tar", "oci", "docker", "image"};
 
 OutputPlan::Kind kind_of(std::string_view type) {
   if (type == "local") {
@@ -21,11 +22,17 @@ OutputPlan::Kind kind_of(std::string_view type) {
   if (type == "tar") {
     return OutputPlan::Kind::kTar;
   }
-  if (type == "image" || type == "docker") {
+  if (type == "oci") {
+    return OutputPlan::Kind::kOci;
+  }
+  if (type == "docker") {
+    return OutputPlan::Kind::kDocker;
+  }
+  if (type == "image") {
     return OutputPlan::Kind::kImage;
   }
   throw fail("--output type must be {}, not '{}'{}", text::join(kTypes, ", "), type, text::did_you_mean(type, kTypes))
-      .with_hint(type == "oci" ? "build with -t NAME, then: jigsaw save --format oci-archive NAME" : "");
+      .with_hint(type == "registry" ? "build with -t NAME, then: jigsaw push NAME" : "");
 }
 
 void copy_files(const StageResult& result, const Workshop& workshop, const std::string& directory) {
@@ -50,6 +57,30 @@ void write_tar(const StageResult& result, const Workshop& workshop, const std::s
 
 }  // namespace
 
+namespace {
+
+// What follows from the words taken together.
+void settle(OutputPlan& plan, bool as_directory) {
+  using Kind = OutputPlan::Kind;
+  if (plan.kind == Kind::kDocker && plan.destination.empty()) {
+    plan.kind = Kind::kImage;
+  }
+  if (plan.destination.empty() && (plan.kind == Kind::kTar || (plan.kind == Kind::kOci && !as_directory))) {
+    plan.destination = "-";
+  }
+  if (as_directory && plan.kind != Kind::kOci) {
+    throw fail("--output tar=false is for type=oci");
+  }
+  if (as_directory) {
+    plan.kind = Kind::kOciDirectory;
+  }
+  if (plan.destination.empty() && (plan.kind == Kind::kLocal || plan.kind == Kind::kOciDirectory)) {
+    throw fail("this --output needs dest=DIR");
+  }
+}
+
+}  // namespace
+
 std::optional<OutputPlan> parse_output(const std::string& text) {
   if (text.empty()) {
     return std::nullopt;
@@ -59,6 +90,7 @@ std::optional<OutputPlan> parse_output(const std::string& text) {
   }
   OutputPlan plan;
   bool has_type = false;
+  bool as_directory = false;
   for (const std::string_view word : text::split(text, ',')) {
     const size_t equals = word.find('=');
     const std::string_view key = word.substr(0, equals);
@@ -68,19 +100,16 @@ std::optional<OutputPlan> parse_output(const std::string& text) {
       has_type = true;
     } else if (key == "dest") {
       plan.destination = value;
+    } else if (key == "tar" && (value == "true" || value == "false")) {
+      as_directory = value == "false";
     } else {
-      throw fail("--output knows type= and dest=, not '{}'", word);
+      throw fail("--output knows type=, dest= and tar=, not '{}'", word);
     }
   }
   if (!has_type) {
-    throw fail("--output needs type=local, tar or image");
+    throw fail("--output needs type={}", text::join(kTypes, ", "));
   }
-  if (plan.destination.empty() && plan.kind == OutputPlan::Kind::kTar) {
-    plan.destination = "-";
-  }
-  if (plan.destination.empty() && plan.kind == OutputPlan::Kind::kLocal) {
-    throw fail("--output type=local needs dest=DIR");
-  }
+  settle(plan, as_directory);
   return plan;
 }
 
@@ -90,6 +119,16 @@ void write_output(const OutputPlan& plan, const Workshop& workshop, const StageR
   } else if (plan.kind == OutputPlan::Kind::kTar) {
     write_tar(result, workshop, plan.destination);
   }
+}
+
+void write_archive(const OutputPlan& plan, const engine::Paths& paths, const std::string& id) {
+  const char* format = plan.kind == OutputPlan::Kind::kOci      ? "oci-archive"
+                       : plan.kind == OutputPlan::Kind::kDocker ? "docker-archive"
+                                                                : "oci-dir";
+  const bool to_stdout = plan.destination == "-";
+  run_transfer(paths, {"save", "--quiet", "--format", format, "--output", plan.destination, id},
+               fmt::format("the image can't be written to {}", to_stdout ? "the standard output" : plan.destination),
+               to_stdout ? 1 : 2);
 }
 
 }  // namespace jigsaw::build

@@ -2,6 +2,8 @@
 //
 //     type=local,dest=DIR    the files of the target stage, as a directory
 //     type=tar,dest=FILE     the same as one tar archive; "-" is standard output
+//     type=oci,dest=FILE     the image as an OCI archive, with tar=false as an OCI layout in a directory
+//     type=docker,dest=FILE  the image as docker load takes it; without dest= it only goes into the store
 //     DIR, or -              short for type=local, type=tar
 #pragma once
 
@@ -13,11 +15,15 @@
 namespace jigsaw::build {
 
 struct OutputPlan {
-  enum class Kind { kImage, kLocal, kTar } kind = Kind::kImage;
+  enum class Kind { kImage, kLocal, kTar, kOci, kOciDirectory, kDocker } kind = Kind::kImage;
   std::string destination;
 };
 // Nothing for "". Throws.
 std::optional<OutputPlan> parse_output(const std::string& text);
+// The files of the target stage (kLocal, kTar).
 void write_output(const OutputPlan& plan, const Workshop& workshop, const StageResult& result);
+
+// The image `id` of the store (kOci, kOciDirectory, kDocker).
+void write_archive(const OutputPlan& plan, const engine::Paths& paths, const std::string& id);
 
 }  // namespace jigsaw::build

@@ -174,6 +174,7 @@ RunMounts::Place RunMounts::cache_place(size_t index, const std::string& room) {
     }
     break;
   }
+  locks_.push_back(files::Lock::take(place.source + ".use", files::Lock::Mode::kShared));  // against prune
   if (!files::is_directory(place.source)) {
     files::replace(place.source + ".name", id + "\n", {.mode = 0600, .sync = false});
     const std::string fresh = fmt::format("{}/{}-cache", room, index);

@@ -1,6 +1,7 @@
 // RUN as a step of a stage: its key, the container it runs in, and what becomes of its exit code.
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 
@@ -49,6 +50,13 @@ std::string failure_text(const std::vector<std::string>& command, const process:
     }
   }
   return text;
+}
+
+// A program's own words about a full disk are often lost.
+std::string disk_hint(const std::string& path) {
+  struct statvfs disk {};
+  const bool full = ::statvfs(path.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < (uint64_t{1} << 20);
+  return full ? "the disk that holds the build is full: jigsaw system prune --build makes room" : "";
 }
 
 }  // namespace
@@ -129,7 +137,7 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
     if (workshop_.options.shell_on_error) {
       open_shell(spec, surroundings, work);
     }
-    throw Error(failure_text(plan.words, status, oom, lines), "", status.exit_code());
+    throw Error(failure_text(plan.words, status, oom, lines), disk_hint(upper), status.exit_code());
   }
   stubs.remove_from(upper, below);
 }

@@ -143,8 +143,14 @@ std::string StageRunner::write_result() const {
   for (const Layer& layer : result_.layers) {
     layers.push_back(layer_to_json(layer));
   }
+  json::Value made = json::Value::array();
+  for (const MadeStep& step : result_.made) {
+    made.push_back({{"key", step.key}, {"layer", layer_to_json(step.layer)}, {"created", step.created},
+                    {"instruction", step.instruction}});
+  }
   return json::dump({{"config", image::write_config(result_.config)},
                      {"layers", layers},
+                     {"made", made},
                      {"steps", result_.steps},
                      {"cached", result_.cached},
                      {"notes", workshop_.last.notes()}});
@@ -158,6 +164,11 @@ void StageRunner::read_result(const std::string& text) {
   for (const std::string& layer : root.at("layers").strings()) {
     result_.layers.push_back(layer_from_json(layer, "layer of a stage"));
   }
+  result_.made.clear();
+  root.at("made").each([&](const json::View& step) {
+    result_.made.push_back({step.at("key").string(), layer_from_json(step.at("layer").string(), "step of a stage"),
+                            step.at("created").string(), step.at("instruction").string()});
+  });
   result_.steps = root.at("steps").unsigned_integer();
   result_.cached = root.at("cached").unsigned_integer();
   workshop_.last.add_notes(root.at("notes").string());
@@ -212,13 +223,14 @@ bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, 
     step_result = may_use_cache() ? workshop_.cache.find(inputs, parents) : std::nullopt;
     if (!step_result) {
       const std::vector<std::string> lower = below == Below::kParents ? lowers() : std::vector<std::string>{};
-      step_result = CachedStep{make_layer(parents, lower, make), workshop_.now()};
+      step_result = CachedStep{make_layer(parents, lower, make), workshop_.now(), text};
       workshop_.cache.put(inputs, *step_result, text);
     }
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
     tell(Event::Kind::kDone, text, spent.count(), step_result->layer.blob.size);
   }
   result_.layers.push_back(step_result->layer);
+  result_.made.push_back({inputs.key().hex(), step_result->layer, step_result->created, text});
   result_.config.diff_ids.push_back(step_result->layer.directory.diff_id);
   add_history(result_.config, std::move(history), step_result->created);
   ++result_.steps;

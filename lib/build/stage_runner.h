@@ -37,6 +37,7 @@ struct StageResult {
   size_t inherited = 0;       // history entries that came with the base image
   size_t steps = 0;
   size_t cached = 0;
+  std::vector<MadeStep> made;  // the steps behind the layers, with those of the stages below
 
   std::vector<image::LayerDirectory> directories() const;  // bottom first
   std::string chain() const;                               // one text for all the layers' content

@@ -43,6 +43,9 @@ uint64_t layer_bytes(const std::string& directory) {
   return document.root().at("bytes").unsigned_integer();
 }
 
+// What files::replace() was writing when it was killed.
+bool is_leftover(const std::string& name) { return name.find(".tmp-") != std::string::npos; }
+
 }  // namespace
 
 struct Store::Marked {
@@ -85,6 +88,9 @@ void Store::mark_image(const Descriptor& descriptor, Marked& marked, int depth) 
 
 void Store::mark_roots(Marked& marked) const {
   for (const std::string& name : files::list(root_ + "/roots")) {
+    if (is_leftover(name)) {
+      continue;
+    }
     const auto text = files::read_if_exists(fmt::format("{}/roots/{}", root_, name));
     if (!text || name.starts_with('.')) {
       continue;
@@ -123,6 +129,11 @@ void Store::release(const std::string& name) const { files::remove_tree(root_fil
 
 Store::Collected Store::sweep(const Marked& marked, bool remove) const {
   Collected result;
+  for (const std::string& name : files::list(root_ + "/roots")) {
+    if (remove && is_leftover(name)) {
+      files::remove_tree(fmt::format("{}/roots/{}", root_, name));
+    }
+  }
   for (const std::string& algorithm : files::list(root_ + "/blobs")) {
     for (const std::string& hex : files::list(fmt::format("{}/blobs/{}", root_, algorithm))) {
       if (marked.blobs.contains(fmt::format("{}/{}", algorithm, hex))) {

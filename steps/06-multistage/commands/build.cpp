@@ -34,11 +34,16 @@ void add_build(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--platform", words.platform, "os/architecture of the image");
   command->add_option("--network", words.network, "of RUN: default, none or host");
-  command->add_option("-o,--output", words.output, "type=local,dest=DIR or type=tar,dest=FILE");
+  command->add_option("-o,--output", words.output, "DIR, -, or type=local|tar|oci|docker,dest=PLACE");
   command->add_option("--iidfile", words.iidfile, "write the image's ID to this file");
   command->add_option("--progress", words.progress, "auto, plain, tty, json or quiet");
   command->add_option("--on-error", words.on_error, "shell: open one in the step that failed");
   command->add_option("--no-cache-filter", words.uncached_stages, "build this stage anew")
+      ->allow_extra_args(false);
+  command->add_option("--cache-from", words.cache_from, "look here too: type=local,src=DIR or type=registry,ref=NAME")
+      ->allow_extra_args(false);
+  command->add_option("--cache-to", words.cache_to,
+                      "write the steps here: type=local,dest=DIR or type=registry,ref=NAME, mode=min or max")
       ->allow_extra_args(false);
   command->add_option("--graph", words.graph, "show the stages instead of building: text or svg")
       ->expected(0, 1);

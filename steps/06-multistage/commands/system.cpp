@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/table.h"
 #include "base/text.h"
+#include "build/prune.h"
 #include "commands/image_commands.h"
 #include "engine/containers.h"
 #include "image/names.h"
@@ -52,7 +53,7 @@ void remove_unnamed(const image::Store& store, bool all) {
   }
 }
 
-int prune(bool all) {
+int prune(bool all, bool builds) {
   for (const engine::Container& container : engine::list(paths())) {
     if (container.status == engine::Status::kExited) {
       engine::remove(paths(), container);
@@ -60,6 +61,10 @@ int prune(bool all) {
     }
   }
   const image::Store store = open_store();
+  if (builds) {
+    const size_t steps = build::prune_cache(store, paths().root);
+    std::fputs(fmt::format("forgot {} build steps\n", steps).c_str(), stdout);
+  }
   remove_unnamed(store, all);
   const auto collected = store.collect(image::Store::Wait::kYes);
   std::fputs(fmt::format("removed {} blobs and {} layers: {}\n", collected->blobs, collected->layers,
@@ -73,15 +78,17 @@ int prune(bool all) {
 
 void add_system(CLI::App& app) {
   static bool all = false;
+  static bool builds = false;
   CLI::App* system = app.add_subcommand("system", "look after the disk");
   system->require_subcommand(1);
   cli::on_run(*system->add_subcommand("df", "show what images and layers take"), df);
   CLI::App* command =
       system->add_subcommand("prune", "remove ended containers, unnamed images and leftovers");
   command->add_flag("-a,--all", all, "also named images that no container uses");
+  command->add_flag("--build", builds, "also the build cache, with the directories of --mount=type=cache");
   command->add_flag_function(
       "-f,--force", [](int64_t) {}, "accepted for docker's sake: nothing is asked");
-  cli::on_run(*command, [] { return prune(all); });
+  cli::on_run(*command, [] { return prune(all, builds); });
 }
 
 }  // namespace jigsaw::commands

@@ -81,6 +81,7 @@ void Store::tag(const std::string& name, const Descriptor& descriptor) const {
     entry.annotations[key] = name;
     const auto old = std::find_if(list.begin(), list.end(), [&](const Descriptor& each) { return name_of(each) == name; });
     if (old != list.end() && has_digest(*old)) {
+      *old = entry;  // the index that it came from may be another one now
       return;
     }
     if (old != list.end()) {  // the image that had the name stays, without one

@@ -348,6 +348,38 @@ def one_request(program):
         expect(before == {path: os.stat(path).st_mtime_ns for path, _, _ in os.walk(room)}, name, "something was written")
 
 
+def one_request_of_an_index(program):
+    """An index that changes for others only: our image is the same, and the pull after that one makes a single request again."""
+    name, current = "an index that changed for others", []
+
+    def index(number):
+        ours = {"mediaType": MANIFEST, "digest": sha256(IMAGE.manifest), "size": len(IMAGE.manifest), "platform": {"architecture": "amd64", "os": "linux"}}
+        other = {"mediaType": MANIFEST, "digest": "sha256:" + str(number) * 64, "size": 5, "platform": {"architecture": "s390x", "os": "linux"}}
+        return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [other, ours]}).encode()
+
+    def fault(handler, times):
+        if not handler.path.endswith("manifests/1"):
+            return False
+        if handler.headers.get("If-None-Match") == f'"{sha256(current[-1])}"':
+            handler.answer(304)
+        else:
+            handler.answer(200, current[-1], {"Content-Type": INDEX, "Docker-Content-Digest": sha256(current[-1])})
+        return True
+
+    registry = Registry(fault)
+    with tempfile.TemporaryDirectory(prefix="jigsaw-faults-") as room:
+        for number, requests in ((1, None), (1, 1), (2, None), (2, 1)):
+            current.append(index(number))
+            before = {path: os.stat(path).st_mtime_ns for path, _, _ in os.walk(room)}
+            del registry.log[:]
+            result = pull(program, room + "/store", registry)
+            expect(result.returncode == 0, name, result.stderr[-300:])
+            if requests:
+                expect(len(registry.log) == 1, name, f"{len(registry.log)} requests")
+                expect(before == {path: os.stat(path).st_mtime_ns for path, _, _ in os.walk(room)}, name, "something was written")
+            expect(not any("/blobs/" in path for _, path, _ in registry.log) or current[-1] is current[0], name, "a blob was fetched again")
+
+
 def each_layer_once(program):
     name = "ten pulls at once"
     slow = lambda handler, times: "/blobs/" in handler.path and (time.sleep(0.2) or False)
@@ -422,6 +454,7 @@ def main():
     cases = [(name, lambda name=name: check_pull(program, name, Registry(FAULTS[name][0]), FAULTS[name][1])) for name in FAULTS]
     cases += [(name, lambda name=name: check_pull(program, name, Registry(image=IMAGES[name][0]), IMAGES[name][1])) for name in IMAGES]
     cases += [("credentials", lambda: credentials_stay_at_home(program)), ("one request", lambda: one_request(program)),
+              ("one request of an index", lambda: one_request_of_an_index(program)),
               ("ten pulls", lambda: each_layer_once(program)), ("mirror", lambda: mirror(program)),
               ("kill", lambda: killed(program, 200)), ("memory", lambda: bounded_memory(program))]
     chosen = [(name, body) for name, body in cases if not options.only or options.only in name]

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "image/layer_stream.h"
 
 namespace jigsaw::image {
@@ -24,6 +25,11 @@ constexpr size_t kReadSize = 256U << 10;
 
 // Ends a thread because another one has failed.
 struct Stopped {};
+
+// The source has failed in the middle of a blob: what came may be gone on with.
+struct Interrupted {
+  std::exception_ptr reason;
+};
 
 // A half-made layer, gone unless it has been moved to its place.
 struct Scratch {
@@ -146,19 +152,13 @@ class Pulling {
       return report_finish(item, "already there");
     }
     report_start(item, blob_here ? "unpacking" : "pulling", layer.blob.size);
-    std::optional<BlobWriter> writer;
-    if (!blob_here) {
-      writer.emplace(store_.new_blob());
-    }
     Scratch scratch;
     std::unique_ptr<LayerApplier> applier;
-    if (!unpacked) {
-      applier = store_.begin_layer({.max_bytes = layer_limit(layer.blob.size)});
-      scratch.directory = std::filesystem::path(applier->directory()).parent_path().string();
-    }
-    stream(layer, applier.get(), writer ? &*writer : nullptr);
-    if (writer) {
-      writer->commit(layer.blob.digest);
+    if (blob_here) {
+      applier = unpacked ? nullptr : begin(layer, scratch);
+      stream(layer, applier.get(), nullptr);
+    } else if (!fetch(layer, applier, unpacked.has_value(), scratch)) {
+      fetch(layer, applier, unpacked.has_value(), scratch);
     }
     const auto parents = wait_for_parents(index, lock);
     LayerDirectory directory =
@@ -168,6 +168,44 @@ class Pulling {
     report_finish(item, blob_here ? "unpacked" : "pulled");
   }
 
+  std::unique_ptr<LayerApplier> begin(const LayerPlan& layer, Scratch& scratch) {
+    auto applier = store_.begin_layer({.max_bytes = layer_limit(layer.blob.size)});
+    scratch.directory = std::filesystem::path(applier->directory()).parent_path().string();
+    return applier;
+  }
+
+  // From the source into the store, and unpacked on the way. False if what an earlier pull had left of the blob was wrong;
+  // it is gone then.
+  bool fetch(const LayerPlan& layer, std::unique_ptr<LayerApplier>& applier, bool unpacked, Scratch& scratch) {
+    BlobWriter writer = source_.is_far() ? store_.resume_blob(layer.blob) : store_.new_blob();
+    const uint64_t before = writer.size();
+    Scratch mine;
+    std::unique_ptr<LayerApplier> first = unpacked ? nullptr : begin(layer, mine);
+    try {
+      stream(layer, first.get(), &writer);
+      writer.commit(layer.blob.digest);
+    } catch (const Interrupted& interrupted) {
+      if (source_.is_far() && writer.size() > before) {  // no answer at all to a part's request: next time from the start
+        writer.keep();
+      }
+      std::rethrow_exception(interrupted.reason);
+    } catch (const Stopped&) {
+      if (source_.is_far()) {
+        writer.keep();
+      }
+      throw;
+    } catch (const Error& error) {
+      if (before == 0) {
+        throw;
+      }
+      log::debug("{}: what was left of an earlier pull is of no use: {}", layer.blob.digest.short_id(), error.message());
+      return false;
+    }
+    std::swap(scratch.directory, mine.directory);
+    applier = std::move(first);
+    return true;
+  }
+
   void note_proof(const LayerDirectory& directory, const Digest& blob) {
     files::open(proof(directory, blob), O_WRONLY | O_CREAT, 0644);
   }
@@ -175,24 +213,43 @@ class Pulling {
   // Runs one layer's bytes through all stages; on return its diff_id is verified, and the applier is ended.
   void stream(const LayerPlan& layer, LayerApplier* applier, BlobWriter* writer) {
     LayerStream stages(applier, layer.diff_id.algorithm(), layer_limit(layer.blob.size));
-    const auto take = [&](std::string_view bytes) {
+    const auto pass = [&](std::string_view bytes) {
       check_stopped();
-      if (writer != nullptr) {
-        writer->write(bytes);
-      }
       stages.write(bytes);
       if (options_.progress != nullptr) {
         options_.progress->advance(layer.blob.digest.short_id(), bytes.size());
       }
     };
     if (writer != nullptr) {
-      source_.fetch(layer.blob, take);
+      fetch_bytes(layer, *writer, pass);
     } else {
-      read_blob(layer.blob, take);
+      read_blob(layer.blob, pass);
     }
     if (const Digest diff_id = stages.finish(); diff_id != layer.diff_id) {
       throw fail("layer {} unpacks to {}, but the config says {}", layer.blob.digest.short_id(), diff_id.text(),
                  layer.diff_id.text());
+    }
+  }
+
+  // Throws Interrupted for what the source did, and other errors for what we did with its bytes.
+  void fetch_bytes(const LayerPlan& layer, BlobWriter& writer, const Source::Take& pass) {
+    writer.replay(pass);
+    if (writer.size() == layer.blob.size) {
+      return;
+    }
+    bool ours = false;
+    try {
+      source_.fetch_rest(layer.blob, writer.size(), [&](std::string_view bytes) {
+        ours = true;
+        writer.write(bytes);
+        pass(bytes);
+        ours = false;
+      });
+    } catch (...) {
+      if (ours) {
+        throw;
+      }
+      throw Interrupted{std::current_exception()};
     }
   }
 

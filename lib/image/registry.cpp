@@ -142,9 +142,8 @@ uint64_t Registry::fetch_part(Endpoint& endpoint, const Descriptor& descriptor, 
   return at;
 }
 
-void Registry::fetch_blob(const Descriptor& descriptor, const std::function<void(std::string_view)>& sink) {
+void Registry::fetch_blob(const Descriptor& descriptor, const std::function<void(std::string_view)>& sink, uint64_t offset) {
   const std::string what = fmt::format("{}@{}", reference_.name(), descriptor.digest.text());
-  uint64_t offset = 0;
   std::optional<Error> refused;
   for (const auto& endpoint : endpoints_) {
     for (unsigned attempt = 1; offset < descriptor.size || !refused; ++attempt) {

@@ -50,8 +50,8 @@ class Registry {
 
   // Text of a manifest or index by tag or digest. Nothing if the tag still is `known`.
   std::optional<FetchedManifest> manifest(const std::string& tag_or_digest, const std::optional<Digest>& known = {});
-  // Hands exactly descriptor.size bytes to `sink`, in order, or throws.
-  void fetch_blob(const Descriptor& descriptor, const std::function<void(std::string_view)>& sink);
+  // Hands the bytes from `offset` to descriptor.size to `sink`, in order, or throws.
+  void fetch_blob(const Descriptor& descriptor, const std::function<void(std::string_view)>& sink, uint64_t offset = 0);
   // A small blob, verified.
   std::string blob(const Descriptor& descriptor, size_t limit);
 

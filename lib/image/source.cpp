@@ -1,5 +1,7 @@
 #include "image/source.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace jigsaw::image {
@@ -14,6 +16,14 @@ std::string fetch_text(Source& source, const Descriptor& descriptor, size_t limi
     throw fail("the content of {} has another digest: {}", descriptor.digest.text(), real.text());
   }
   return text;
+}
+
+void Source::fetch_rest(const Descriptor& descriptor, uint64_t offset, const Take& take) {
+  fetch(descriptor, [&](std::string_view bytes) {
+    const auto skip = static_cast<size_t>(std::min<uint64_t>(offset, bytes.size()));
+    offset -= skip;
+    take(bytes.substr(skip));
+  });
 }
 
 RegistrySource::RegistrySource(const Reference& reference, const RegistryOptions& options)
@@ -37,5 +47,9 @@ FetchedManifest RegistrySource::document(const Descriptor& descriptor) {
 }
 
 void RegistrySource::fetch(const Descriptor& descriptor, const Take& take) { registry_.fetch_blob(descriptor, take); }
+
+void RegistrySource::fetch_rest(const Descriptor& descriptor, uint64_t offset, const Take& take) {
+  registry_.fetch_blob(descriptor, take, offset);
+}
 
 }  // namespace jigsaw::image

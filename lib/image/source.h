@@ -22,6 +22,9 @@ class Source {
   // Exactly descriptor.size bytes, in order, or an Error. May be called by several threads.
   using Take = std::function<void(std::string_view)>;
   virtual void fetch(const Descriptor& descriptor, const Take& take) = 0;
+  // The same from `offset` on. Worth keeping half a blob for, if is_far().
+  virtual void fetch_rest(const Descriptor& descriptor, uint64_t offset, const Take& take);
+  virtual bool is_far() const { return false; }
   virtual std::string description() const = 0;  // "docker.io/library/alpine:3", "oci:dir:tag"
 };
 
@@ -34,6 +37,8 @@ class RegistrySource : public Source {
   std::optional<FetchedManifest> root(const std::optional<Digest>& known) override;
   FetchedManifest document(const Descriptor& descriptor) override;
   void fetch(const Descriptor& descriptor, const Take& take) override;
+  void fetch_rest(const Descriptor& descriptor, uint64_t offset, const Take& take) override;
+  bool is_far() const override { return true; }
   std::string description() const override { return reference_.text(); }
 
  private:

@@ -51,16 +51,24 @@ struct BlobWriter::State {
   Hasher hasher;
   uint64_t size = 0;
   bool done = false;
+  bool kept = false;
 };
 
-BlobWriter::BlobWriter(std::string directory, std::string blobs) : state_(std::make_unique<State>()) {
-  state_->path = fmt::format("{}/blob-{}", directory, files::random_hex(8));
+BlobWriter::BlobWriter(std::string directory, std::string blobs)
+    : BlobWriter(fmt::format("{}/blob-{}", directory, files::random_hex(8)), std::move(blobs), Begun::kAnew) {}
+
+BlobWriter::BlobWriter(std::string path, std::string blobs, Begun begun) : state_(std::make_unique<State>()) {
+  state_->path = std::move(path);
   state_->blobs = std::move(blobs);
-  state_->file = files::open(state_->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+  const int how = begun == Begun::kAnew ? O_EXCL : 0;
+  state_->file = files::open(state_->path, O_RDWR | O_CREAT | O_NOFOLLOW | how, 0644);
+  struct stat status {};
+  check(::fstat(state_->file.get(), &status), "stat {}", state_->path);
+  state_->size = static_cast<uint64_t>(status.st_size);
 }
 
 BlobWriter::~BlobWriter() {
-  if (state_ && !state_->done) {
+  if (state_ && !state_->done && !state_->kept) {
     ::unlink(state_->path.c_str());
   }
 }
@@ -78,6 +86,17 @@ void BlobWriter::write(std::string_view bytes) {
 }
 
 uint64_t BlobWriter::size() const { return state_->size; }
+
+void BlobWriter::replay(const std::function<void(std::string_view)>& take) {
+  std::string buffer(256U << 10, '\0');
+  for (ssize_t got = 0; (got = check(::read(state_->file.get(), buffer.data(), buffer.size()), "read {}", state_->path)) > 0;) {
+    const std::string_view bytes = std::string_view(buffer).substr(0, static_cast<size_t>(got));
+    state_->hasher.update(bytes);
+    take(bytes);
+  }
+}
+
+void BlobWriter::keep() { state_->kept = true; }
 
 Digest BlobWriter::commit(const std::optional<Digest>& expected) {
   Digest digest = state_->hasher.finish();
@@ -148,6 +167,16 @@ std::string Store::read_blob(const Descriptor& descriptor, size_t limit) const {
 }
 
 BlobWriter Store::new_blob() const { return BlobWriter(temporary_directory(), root_ + "/blobs"); }
+
+BlobWriter Store::resume_blob(const Descriptor& descriptor) const {
+  files::make_directories(root_ + "/partial", 0755);
+  const std::string path = fmt::format("{}/partial/{}-{}", root_, descriptor.digest.algorithm_name(), descriptor.digest.hex());
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && (!S_ISREG(status.st_mode) || static_cast<uint64_t>(status.st_size) > descriptor.size)) {
+    files::remove_tree(path);
+  }
+  return BlobWriter(path, root_ + "/blobs", BlobWriter::Begun::kPerhaps);
+}
 
 Descriptor Store::add_blob(std::string_view bytes, std::string_view media_type) const {
   const Digest digest = digest_of(bytes);

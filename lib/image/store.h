@@ -4,6 +4,7 @@
 //     <root>/layers/<key>/diff                             a layer unpacked once, in overlay's form, shared by images
 //     <root>/layers/<key>/layer.json                       what was noticed while it was unpacked
 //     <root>/roots/<name>                                  what somebody still needs although no tag names it
+//     <root>/partial/<algorithm>-<hex>                     the beginning of a blob whose pull was cut off
 //     <root>/tmp/, locks/, jigsaw.json                     work in progress, lock files, the schema version
 //
 // Nothing half-done is ever seen: a blob or layer is made below tmp/ and renamed when it is whole and verified.
@@ -35,12 +36,18 @@ inline constexpr int kSchemaVersion = 1;
 class BlobWriter {
  public:
   BlobWriter(std::string directory, std::string blobs);
+  enum class Begun { kAnew, kPerhaps };  // kPerhaps: a file that an earlier process may have left is gone on with
+  BlobWriter(std::string path, std::string blobs, Begun begun);
   ~BlobWriter();
   BlobWriter(BlobWriter&&) noexcept;
   BlobWriter& operator=(BlobWriter&&) noexcept;
 
   void write(std::string_view bytes);
   uint64_t size() const;
+  // What was there when it was opened, once, before the first write().
+  void replay(const std::function<void(std::string_view)>& take);
+  // If it is not committed, the file stays for the next one who begins.
+  void keep();
   // Puts the blob in its place and returns its digest; throws if `expected` is another one. Existing blobs stay.
   Digest commit(const std::optional<Digest>& expected = std::nullopt);
 
@@ -100,6 +107,8 @@ class Store {
   std::string read_blob(const Descriptor& descriptor, size_t limit) const;  // verified: size and digest
   void verify_blob(const Descriptor& descriptor) const;  // reads it all: size and digest
   BlobWriter new_blob() const;
+  // A blob that comes from far: goes on with what a pull that was cut off has left. Needs the content's lock.
+  BlobWriter resume_blob(const Descriptor& descriptor) const;
   Descriptor add_blob(std::string_view bytes, std::string_view media_type) const;
   void remove_blob(const Digest& digest) const;
 

@@ -174,6 +174,7 @@ std::optional<Store::Collected> Store::collect(Wait wait) const {
   for (const std::string& leftover : files::list(temporary_directory())) {
     files::remove_tree(fmt::format("{}/{}", temporary_directory(), leftover));
   }
+  files::remove_tree(root_ + "/partial");
   for (const std::string& lock : files::list(root_ + "/locks")) {
     if (lock.starts_with("content-")) {
       files::remove_tree(fmt::format("{}/locks/{}", root_, lock));

@@ -380,6 +380,42 @@ def one_request_of_an_index(program):
             expect(not any("/blobs/" in path for _, path, _ in registry.log) or current[-1] is current[0], name, "a blob was fetched again")
 
 
+def resumed_by_another(program):
+    """What one process has fetched of a blob, the next one does not fetch again; unless it is wrong."""
+    name, healthy = "half a blob of an earlier process", []
+
+    def cut(handler, times):
+        if not is_big(handler) or healthy:
+            return False
+        data = IMAGE.blobs[BIG]
+        handler.answer(200, data[:150_000], length=len(data))
+        handler.cut()
+        return True
+
+    registry = Registry(cut)
+    with tempfile.TemporaryDirectory(prefix="jigsaw-faults-") as room:
+        def left():
+            folder = room + "/store/partial"
+            return [f"{folder}/{each}" for each in os.listdir(folder) if each.endswith(BIG[7:])] if os.path.isdir(folder) else []
+
+        for damage in (None, b"nonsense"):
+            shutil.rmtree(room + "/store", ignore_errors=True)
+            del healthy[:]
+            result = pull(program, room + "/store", registry, ["--retry", "1"])
+            expect(result.returncode == 125 and len(left()) == 1, name, f"exit code {result.returncode}, left {left()}")
+            size = os.path.getsize(left()[0])
+            if damage:
+                with open(left()[0], "r+b") as file:
+                    file.write(damage)
+            healthy.append(True)
+            del registry.log[:]
+            result = pull(program, room + "/store", registry)
+            ranges = [headers.get("Range") for _, path, headers in registry.log if path.endswith(BIG)]
+            wanted = [f"bytes={size}-"] + [None] * bool(damage)
+            expect(result.returncode == 0 and ranges == wanted, name, f"exit code {result.returncode}, asked for {ranges}, {result.stderr[-300:]}")
+            expect(not left() and not damage_of(room + "/store"), name, f"left {left()}, {damage_of(room + '/store')}")
+
+
 def each_layer_once(program):
     name = "ten pulls at once"
     slow = lambda handler, times: "/blobs/" in handler.path and (time.sleep(0.2) or False)
@@ -454,7 +490,7 @@ def main():
     cases = [(name, lambda name=name: check_pull(program, name, Registry(FAULTS[name][0]), FAULTS[name][1])) for name in FAULTS]
     cases += [(name, lambda name=name: check_pull(program, name, Registry(image=IMAGES[name][0]), IMAGES[name][1])) for name in IMAGES]
     cases += [("credentials", lambda: credentials_stay_at_home(program)), ("one request", lambda: one_request(program)),
-              ("one request of an index", lambda: one_request_of_an_index(program)),
+              ("half a blob", lambda: resumed_by_another(program)), ("one request of an index", lambda: one_request_of_an_index(program)),
               ("ten pulls", lambda: each_layer_once(program)), ("mirror", lambda: mirror(program)),
               ("kill", lambda: killed(program, 200)), ("memory", lambda: bounded_memory(program))]
     chosen = [(name, body) for name, body in cases if not options.only or options.only in name]

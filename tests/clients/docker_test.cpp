@@ -18,8 +18,8 @@ Result with_dockerd(const std::string& directory, const std::string& script) {
 }
 
 TEST(Docker, RunsExecsPausesUpdatesAndRemoves) {
-  if (!is_root() || !have_program("dockerd") || !have_program("docker") || !have_program("busybox")) {
-    GTEST_SKIP() << "needs root, dockerd, docker and busybox";
+  if (!is_root() || !have_program("dockerd") || !have_program("docker") || !have_program("busybox") || !have_program("script")) {
+    GTEST_SKIP() << "needs root, dockerd, docker, busybox and script";
   }
   const files::TemporaryDirectory directory;
   make_root_archive(directory.path());
@@ -29,16 +29,22 @@ $r --rm busy sh -c 'echo pid $$'
 $r --rm busy nosuch 2>/dev/null; echo missing $?
 $r -d --name dd --memory 64m busy sh -c 'echo hello; exec sleep 300' >/dev/null
 docker exec dd sh -c 'exit 4'; echo exec $?
+script -qec 'docker exec -it dd tty' /dev/null </dev/null | grep -ao /dev/pts/0
 docker pause dd; docker unpause dd
 docker update --memory 128m --memory-swap 256m dd
 docker top dd | grep -c sleep
 docker logs dd
 docker kill dd
 docker rm dd
+$r -d --name ee busy sh -c 'trap "exit 3" TERM; sleep 300 & wait' >/dev/null
+docker stop ee; docker wait ee; docker rm ee
+mkdir $D/volume; echo volume > $D/volume/file
+$r --rm -v $D/volume:/mnt:ro -v named:/named busy sh -c 'cat /mnt/file; touch /mnt/x 2>/dev/null || echo read-only; touch /named/x && echo written'
 $r --rm -t busy tty
 $r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only'
 )");
-  EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\ndd\ndd\ndd\n1\nhello\ndd\ndd\n/dev/pts/0\r\n5\nread-only\n") << result.err;
+  EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\n/dev/pts/0\ndd\ndd\ndd\n1\nhello\ndd\ndd\nee\n3\nee\nvolume\nread-only\nwritten\n"
+                        "/dev/pts/0\r\n5\nread-only\n") << result.err;
 }
 
 }  // namespace

@@ -18,12 +18,25 @@ class Podman : public testing::Test {
     podman("rm --all --force --time 0");
     sh("umount -l " + directory_.path() + "/root/overlay 2>/dev/null; umount -l " + directory_.path() + "/run 2>/dev/null");
   }
-  Result podman(const std::string& words) const {
-    const std::string d = directory_.path();
-    return sh("exec podman --root " + d + "/root --runroot " + d + "/run --tmpdir " + d + "/tmp --cgroup-manager cgroupfs " +
-                  "--storage-driver overlay --runtime " + bin("jigsaw-oci") + " " + words + " 2>" + d + "/err",
-              {.environment = {{"CONTAINERS_CONF", d + "/containers.conf"}}, .timeout = std::chrono::seconds(60)});
+  // podman looks for catatonit, another of its kind will do.
+  static std::string init() {
+    for (const char* path : {"/usr/libexec/podman/catatonit", "/usr/bin/catatonit", "/usr/bin/tini-static", "/usr/bin/docker-init"}) {
+      if (std::filesystem::exists(path)) {
+        return std::string("--init --init-path ") + path;
+      }
+    }
+    return "";
   }
+  std::string directory() const { return directory_.path(); }
+  std::string command(const std::string& words) const {
+    const std::string d = directory();
+    return "podman --root " + d + "/root --runroot " + d + "/run --tmpdir " + d + "/tmp --cgroup-manager cgroupfs " +
+           "--storage-driver overlay --runtime " + bin("jigsaw-oci") + " --volumepath " + d + "/volumes " + words;
+  }
+  RunOptions environment() const {
+    return {.environment = {{"CONTAINERS_CONF", directory() + "/containers.conf"}}, .timeout = std::chrono::seconds(60)};
+  }
+  Result podman(const std::string& words) const { return sh("exec " + command(words) + " 2>" + directory() + "/err", environment()); }
 
  private:
   files::TemporaryDirectory directory_;
@@ -47,6 +60,19 @@ TEST_F(Podman, ManagesADetachedContainer) {
   EXPECT_EQ(podman("kill d").code, 0);
   EXPECT_EQ(podman("wait d").out, "137\n");
   EXPECT_EQ(podman("rm d").code, 0);
+}
+
+TEST_F(Podman, StopsRunsAnInitShowsVolumesAndExecsOnATerminal) {
+  ASSERT_EQ(podman("run -d --name s " + init() + " --network none busy sh -c 'trap \"exit 3\" TERM; sleep 300 & wait'").code, 0);
+  EXPECT_EQ(sh("script -qec '" + command("exec -it s tty") + "' /dev/null </dev/null | grep -ao /dev/pts/0", environment()).out, "/dev/pts/0\n");
+  EXPECT_EQ(podman("stop s").code, 0);
+  EXPECT_EQ(podman("wait s").out, "3\n");
+  EXPECT_EQ(podman("rm s").code, 0);
+  files::make_directories(directory() + "/volume");
+  files::replace(directory() + "/volume/file", "volume\n", {.mode = 0644});
+  EXPECT_EQ(podman("run --rm --network none -v " + directory() + "/volume:/mnt:ro -v named:/named busy "
+                   "sh -c 'cat /mnt/file; touch /mnt/x 2>/dev/null || echo read-only; touch /named/x && echo written'").out,
+            "volume\nread-only\nwritten\n");
 }
 
 TEST_F(Podman, GivesTerminalsUsersLimitsAndReadOnlyRoots) {

@@ -165,7 +165,11 @@ Kinds common_kinds() {
 }
 
 Record::Record(const std::string& directory, Kinds kinds) : kinds_(std::move(kinds)), owner_(::getpid()) {
-  files::make_directories(directory, 0700);
+  try {
+    files::make_directories(directory, 0700);
+  } catch (Error& error) {
+    throw std::move(error).with_hint("choose another place for what runs note down, with --run-root");
+  }
   struct stat place {};
   check(::stat(directory.c_str(), &place), "stat {}", directory);
   if (place.st_uid != ::geteuid()) {

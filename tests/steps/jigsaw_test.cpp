@@ -80,6 +80,10 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
       {{"run"}, "IMAGE is missing"},
       {{"run", "Not//A//Reference", "true"}, "Not//A//Reference"},
       {{"run", "--pull", "never", "nowhere/to/be/found", "true"}, "no such image"},
+      {{"run", "localhost:1/nothing", "true"}, "localhost:1"},
+      {{"exec", "nobody"}, "the program to run is missing"},
+      {{"system"}, "a command is missing"},
+      {{"system", "prun"}, "unknown command \"prun\", did you mean 'prune'?"},
       {{"run", "--memory", "lots", "jigsaw/base", "true"}, "--memory must be a size"},
       {{"run", "--cpus", "-1", "jigsaw/base", "true"}, "--cpus"},
       {{"run", "--pids-limit", "many", "jigsaw/base", "true"}, "--pids-limit"},
@@ -97,6 +101,7 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
     EXPECT_THAT(result.err, testing::StartsWith("jigsaw: error: "));
     EXPECT_THAT(result.err, HasSubstr(each.message));
     EXPECT_EQ(result.out, "");
+    EXPECT_LE(text::lines(result.err).size(), 2U) << result.err;
   }
   EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "") << "a container of a refused run stayed";
 }

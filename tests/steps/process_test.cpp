@@ -104,6 +104,12 @@ TEST_F(ProcessStep, ALivingRunIsNotSwept) {
   wait_until_gone(pid);
 }
 
+TEST_F(ProcessStep, NoPlaceForRecordsIsSaidWithAWayOut) {
+  const Result result = run({bin("01-process"), "--run-root", "/proc/nowhere", "run", "true"});
+  EXPECT_EQ(result.code, 125);
+  EXPECT_THAT(result.err, MatchesRegex("01-process: error: make directory /proc/nowhere: .*\n  hint: .*--run-root\n"));
+}
+
 class ProcessStepRefuses : public StepTest, public ::testing::WithParamInterface<BadInput> {};
 TEST_P(ProcessStepRefuses, WithOneClearLine) { check_bad_input("01-process", GetParam()); }
 INSTANTIATE_TEST_SUITE_P(

@@ -26,6 +26,7 @@ std::string transfer_program();
 
 // Sees to it that the store has the image: "missing" pulls it if it is not there, "always" asks the registry in any
 // case, "never" leaves it to the caller to fail. jigsaw/base is always there.
-void ensure_image(const std::string& image, const std::string& pull);
+// Returns 0, or the exit code of a pull that has said why it failed.
+int ensure_image(const std::string& image, const std::string& pull);
 
 }  // namespace jigsaw::commands

@@ -12,14 +12,14 @@ namespace {
 constexpr int kStandardError = 2;
 }
 
-void ensure_image(const std::string& image, const std::string& pull) {
+int ensure_image(const std::string& image, const std::string& pull) {
   if (pull != "missing" && pull != "always" && pull != "never") {
     throw fail("--pull must be missing, always or never, not {}", text::quoted(pull));
   }
   const engine::Paths places = paths();
   const bool there = image::find_named(open_store(), image).has_value();
   if (pull == "never" || (pull == "missing" && there) || image::is_embedded(image)) {
-    return;
+    return 0;
   }
   image::parse_reference(image);  // nonsense is no reason to ask a registry
   const process::SignalGuard guard;
@@ -33,9 +33,11 @@ void ensure_image(const std::string& image, const std::string& pull) {
       });
   child.release();
   child.wait_started();
-  if (const process::ExitStatus status = process::supervise(child); status.exit_code() != 0) {
-    throw Error(fmt::format("the image {} is not here and could not be pulled", text::quoted(image)));
+  const process::ExitStatus status = process::supervise(child);
+  if (status.exit_code() != 0 && status.exit_code() != kExitFailure) {
+    throw fail("the image {} is not here, and its pull ended: {}", text::quoted(image), status.text());
   }
+  return status.exit_code();
 }
 
 }  // namespace jigsaw::commands

@@ -109,7 +109,9 @@ void add_run(CLI::App& app) {
                          "name or id of an image");
   cli::on_run(*command, [] {
     finish(words);
-    ensure_image(words.options.image, words.pull);
+    if (const int code = ensure_image(words.options.image, words.pull); code != 0) {
+      return code;
+    }
     return engine::run(paths(), words.options);
   });
 }

@@ -70,17 +70,27 @@ Credentials read_entry(const json::View& entry) {
   return found;
 }
 
+std::optional<std::string> call_helper(const CredentialFiles& files, const std::string& name, const std::string& action,
+                                       const std::string& input) {
+  const std::string program = "docker-credential-" + name;
+  try {
+    return files.helper(program, action, input);
+  } catch (Error& error) {
+    throw std::move(error).with_code(kExitFailure).with_hint(
+        fmt::format("a file with credentials names it: install {}, or take it out of credHelpers and credsStore", program));
+  }
+}
+
 std::optional<Credentials> ask_helper(const CredentialFiles& files, const std::string& helper, const std::string& registry) {
   if (!files.helper || helper.empty() || helper.find('/') != std::string::npos) {
     return std::nullopt;
   }
-  const std::string program = "docker-credential-" + helper;
   const std::string key(registry == kDefaultRegistry ? kDockerHubKey : std::string_view(registry));
-  const auto answer = files.helper(program, "get", key);
+  const auto answer = call_helper(files, helper, "get", key);
   if (!answer) {
     return std::nullopt;
   }
-  const json::Document document(*answer, "answer of " + program);
+  const json::Document document(*answer, "answer of docker-credential-" + helper);
   Credentials found{.user = document.root().at("Username").string(),
                     .password = document.root().at("Secret").string(), .identity_token = {}};
   if (found.user == kTokenUser) {
@@ -187,7 +197,7 @@ void store_credentials(const CredentialFiles& files, const std::string& registry
   const std::string store = value.value("credsStore", "");
   if (!store.empty() && files.helper) {
     const json::Value secret = {{"ServerURL", key}, {"Username", credentials.user}, {"Secret", credentials.password}};
-    if (files.helper("docker-credential-" + store, "store", json::dump(secret))) {
+    if (call_helper(files, store, "store", json::dump(secret))) {
       return;
     }
     throw fail("docker-credential-{}, named in {}, did not store the password", store, files.write);
@@ -205,7 +215,7 @@ bool erase_credentials(const CredentialFiles& files, const std::string& registry
     json::Value value = read_file(path);
     const std::string store = value.value("credsStore", "");
     const std::string key(registry == kDefaultRegistry ? kDockerHubKey : std::string_view(registry));
-    if (!store.empty() && files.helper && files.helper("docker-credential-" + store, "erase", key)) {
+    if (!store.empty() && files.helper && call_helper(files, store, "erase", key)) {
       erased = true;
     }
     json::Value kept = json::Value::object();

@@ -120,7 +120,13 @@ std::vector<std::string> LayerWriter::make_directories(const std::string& path, 
     return {};
   }
   std::vector<std::string> made = make_directories(parent_path(path), attributes);
-  make_directory(path, attributes);
+  Attributes own = attributes;
+  if (const std::optional<Tree::Node> parent = tree_.find(parent_path(path)); parent && (parent->status.st_mode & S_ISGID) != 0) {
+    // As mkdir(2) does it: the bit goes on, and the group with it unless another owner is asked for.
+    own.mode |= S_ISGID;
+    own.owner.gid = own.owner == Owner{} ? parent->status.st_gid : own.owner.gid;
+  }
+  make_directory(path, own);
   made.push_back(path);
   return made;
 }

@@ -42,7 +42,8 @@ class LayerWriter {
 
   // The directory in the upper, copied up if it is only below. Throws if the tree has no such directory.
   int directory(const std::string& path);
-  // mkdir -p. Only the ones that are made get `attributes`; they are returned. Throws ENOTDIR at anything else.
+  // mkdir -p. Only the ones that are made get `attributes` (below a set-group-ID directory its group, if that is root's);
+  // they are returned. Throws ENOTDIR at anything else.
   std::vector<std::string> make_directories(const std::string& path, const Attributes& attributes);
   void make_directory(const std::string& path, const Attributes& attributes);
   // A new, empty file in place of whatever non-directory is there. Throws if it is a directory.

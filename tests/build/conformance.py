@@ -100,6 +100,10 @@ def apply_step(context, kind, rest, body):
     elif kind == "dir":
         path.mkdir(exist_ok=True)
         path.chmod(mode if mode is not None else 0o755)
+    elif kind == "xattr":
+        os.setxattr(path, rest.split()[1], rest.split()[2].encode())
+    elif kind == "capability":  # cap_net_bind_service=ep
+        os.setxattr(path, "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
     elif kind == "link":
         path.symlink_to(rest.split()[1])
     elif kind == "tar":

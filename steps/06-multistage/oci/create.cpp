@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "oci/commands.h"
+#include "runtime/activation.h"
 
 namespace jigsaw::oci {
 namespace {
@@ -45,6 +46,16 @@ runtime::Spec read_spec(const CreateOptions& options) {
   return runtime::parse_spec(files::read(path), path);
 }
 
+struct Wanted {
+  runtime::Spec spec;
+  runtime::Surroundings surroundings;
+};
+Wanted read(const CreateOptions& options) {
+  Wanted wanted{read_spec(options), surroundings(options)};
+  runtime::hand_on(runtime::current_activation(), wanted.spec, wanted.surroundings);
+  return wanted;
+}
+
 void add_options(CLI::App& command, CreateOptions& options) {
   command.add_option("-b,--bundle", options.bundle, "directory with config.json");
   command.add_option("-f,--config", options.config, "name of the configuration file");
@@ -64,7 +75,8 @@ void add_create(CLI::App& app) {
   static CreateOptions options;
   add_options(*command, options);
   on_run(*command, [] {
-    runtime::create(read_spec(options), surroundings(options));
+    Wanted wanted = read(options);
+    runtime::create(wanted.spec, wanted.surroundings);
     return 0;
   });
 }
@@ -77,7 +89,8 @@ void add_run(CLI::App& app) {
   add_options(*command, options);
   on_run(*command, [] {
     using Mode = runtime::RunOptions::Mode;
-    return runtime::run(read_spec(options), surroundings(options),
+    Wanted wanted = read(options);
+    return runtime::run(wanted.spec, wanted.surroundings,
                         {.mode = options.detach ? Mode::kDetached : Mode::kForeground, .keep = options.keep})
         .exit_code();
   });

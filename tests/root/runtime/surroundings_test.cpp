@@ -1,4 +1,9 @@
 // What a container shares with its caller, and what the kernel can't give it.
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+
 #include "bundle.h"
 
 namespace jigsaw::runtime {
@@ -196,6 +201,20 @@ TEST_F(Surrounded, ANetworkDeviceOfTheHostMovesInWithItsAddresses) {
   EXPECT_EQ(result.out, "inet 10.99.7.3/24\n,UP\n") << result.err;
   EXPECT_NE(test::sh("ip link show " + name).code, 0);
   EXPECT_NE(run().err.find("network device " + name), std::string::npos);
+}
+
+TEST_F(Surrounded, WhatAServiceManagerGivesIsHandedOn) {
+  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  std::strcpy(where.sun_path, (bundle() + "/notify").c_str());
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&where), sizeof where), 0);
+  config["root"]["readonly"] = false;
+  script("echo $LISTEN_FDS $LISTEN_PID $NOTIFY_SOCKET; read line <&3; echo $line; [ -S $NOTIFY_SOCKET ] && echo socket");
+  write();
+  const auto result = test::sh("echo hello | ( exec 3<&0; LISTEN_FDS=1 NOTIFY_SOCKET=" + bundle() + "/notify exec " + test::bin("jigsaw-oci") +
+                               " --root " + bundle() + "/states run --bundle " + bundle() + " " + kId + " )");
+  EXPECT_EQ(result.out, "1 1 /run/notify/notify.sock\nhello\nsocket\n") << result.err;
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ void AttributeSetter::set(int fd, const EntryAttributes& attributes, Made made, 
     if (!tolerated(errno)) {
       throw system_error(errno, fmt::format("give it to user {} and group {}", uid, gid));
     }
-    if (!warned_owner_) {
+    const bool root = uid == 0 && gid == 0;  // what is ours is root's again in the user namespace that we can make
+    if (!warned_owner_ && !root) {
       warned_owner_ = true;
       log::warning("{}: user {} and group {} don't exist here; such files stay ours", text::quoted(name), uid, gid);
     }

@@ -22,6 +22,14 @@ TEST_F(ImageStep, RunsTheBuiltInImageInIsolation) {
   EXPECT_THAT(result.out, ::testing::MatchesRegex("1\n[0-9a-f]+\nbin\ndev\netc\nhome\nproc\nroot\nrun\nsbin\nsys\ntmp\nusr\nvar\n"));
 }
 
+TEST_F(ImageStep, WorksWithoutRootAndWithoutNoise) {
+  constexpr uid_t kSomebody = 12346;
+  std::filesystem::permissions(room(), std::filesystem::perms::all);
+  const Result result = run_step("05-image", {"--root", room("images"), "run", "jigsaw/base", "--", "sh", "-c", "echo $$ $(id -u)"}, {.uid = kSomebody});
+  EXPECT_EQ(result.out, "1 0\n");
+  EXPECT_EQ(result.err, "");
+}
+
 TEST_F(ImageStep, TheStoreMayBeGivenByARelativePath) {
   const Result result = run_step("05-image", {"--root", "images", "run", "jigsaw/base", "cat", "/etc/motd"}, {.directory = room()});
   EXPECT_EQ(result.out, "Welcome to a jigsaw container.\n") << result.err;

@@ -1,0 +1,79 @@
+// The image commands of jigsaw, and umoci's opinion of what they make.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "support/run.h"
+
+namespace jigsaw {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ImageCommands : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!test::is_root()) {
+      GTEST_SKIP() << "owners of files need root";
+    }
+  }
+  test::Result jigsaw(std::vector<std::string> words) const {
+    words.insert(words.begin(), {test::bin("jigsaw"), "--root", place_.path() + "/root", "--run-root", place_.path() + "/run"});
+    return test::run(words);
+  }
+  std::string picture(const std::string& directory) const {  // all but the root's own time, which no layer says
+    return test::sh("cd " + directory + " && tar --sort=name -c * | sha256sum").out;
+  }
+  files::TemporaryDirectory place_{"/tmp", "jigsaw-images-"};
+};
+
+TEST_F(ImageCommands, ABaseImageIsThereOfflineAndGoesWithoutARemnant) {
+  EXPECT_EQ(jigsaw({"tag", "jigsaw/base", "my/base:1"}).code, 0);
+  EXPECT_THAT(jigsaw({"images"}).out, HasSubstr("my/base"));
+  EXPECT_THAT(jigsaw({"history", "my/base:1"}).out, HasSubstr("busybox"));
+  EXPECT_EQ(jigsaw({"inspect", "-f", "{{len .RootFS.Layers}} {{.Config.Cmd}}", "my/base:1"}).out, "3 [/bin/sh]\n");
+  EXPECT_EQ(jigsaw({"rmi", "my/base:1", "jigsaw/base"}).code, 0);
+  EXPECT_TRUE(files::list(place_.path() + "/root/blobs/sha256").empty());
+  EXPECT_THAT(jigsaw({"images"}).out, Not(HasSubstr("base")));
+}
+
+TEST_F(ImageCommands, UnpacksWhatUmociUnpacks) {
+  ASSERT_EQ(jigsaw({"tag", "jigsaw/base", "my/base:1"}).code, 0);
+  const std::string mine = place_.path() + "/mine";
+  ASSERT_EQ(jigsaw({"unpack", "-q", "my/base:1", mine}).code, 0);
+  ASSERT_EQ(jigsaw({"unpack", "-q", "oci:" + place_.path() + "/root:docker.io/my/base:1", mine + "2"}).code, 0);
+  EXPECT_EQ(picture(mine), picture(mine + "2"));
+  if (!test::have_program("umoci")) {
+    GTEST_SKIP() << "umoci is not installed";
+  }
+  const std::string theirs = place_.path() + "/theirs";
+  ASSERT_EQ(test::run({"umoci", "raw", "unpack", "--image", place_.path() + "/root:docker.io/my/base:1", theirs}).code, 0);
+  EXPECT_EQ(picture(mine), picture(theirs));
+}
+
+TEST_F(ImageCommands, ImportsCompressedArchivesAndRefusesBrokenOnes) {
+  files::make_directories(place_.path() + "/tree/etc");
+  files::replace(place_.path() + "/tree/etc/motd", "hello");
+  for (const std::string option : {"", "--gzip", "--bzip2", "--xz", "--zstd"}) {
+    ASSERT_EQ(test::sh("tar " + option + " -C " + place_.path() + "/tree -cf " + place_.path() + "/a.tar .").code, 0) << option;
+    EXPECT_EQ(jigsaw({"import", "-c", "CMD [\"sh\"]", place_.path() + "/a.tar", "tree:1"}).code, 0) << option;
+  }
+  EXPECT_EQ(jigsaw({"inspect", "-f", "{{json .Config.Cmd}}", "tree:1"}).out, "[\"sh\"]\n");
+  EXPECT_EQ(test::sh("head -c 60 " + place_.path() + "/a.tar > " + place_.path() + "/cut.tar").code, 0);
+  const test::Result cut = jigsaw({"import", place_.path() + "/cut.tar", "cut:1"});
+  EXPECT_EQ(cut.code, 125);
+  EXPECT_THAT(cut.err, HasSubstr("jigsaw: error:"));
+  EXPECT_THAT(jigsaw({"images"}).out, Not(HasSubstr("cut")));
+}
+
+TEST_F(ImageCommands, MistakesGiveOneLineAndAHint) {
+  const test::Result missing = jigsaw({"unpack", "nosuch", place_.path() + "/x"});
+  EXPECT_EQ(missing.code, 125);
+  EXPECT_THAT(missing.err, HasSubstr("hint: fetch it with"));
+  EXPECT_EQ(jigsaw({"tag", "jigsaw/base", "upper/CASE"}).code, 125);
+  EXPECT_EQ(jigsaw({"inspect", "-f", "{{nonsense}}", "jigsaw/base"}).code, 125);
+}
+
+}  // namespace
+}  // namespace jigsaw

@@ -22,6 +22,7 @@ if(JIGSAW_WERROR)
 endif()
 if(JIGSAW_SANITIZE)
   set(JIGSAW_STATIC OFF)
+  target_compile_definitions(jigsaw_flags INTERFACE JIGSAW_SANITIZED)
   target_compile_options(jigsaw_flags INTERFACE
     -fsanitize=${JIGSAW_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(jigsaw_flags INTERFACE -fsanitize=${JIGSAW_SANITIZE})

@@ -82,7 +82,7 @@ std::optional<security::SeccompProgram> compile_filter(const Spec& spec, const S
   }
   security::SeccompProgram program = security::compile(*spec.seccomp, surroundings.state_root + "/.seccomp");
   // exec() adds programs to the container that the same filter holds for.
-  save_filter(directory, program);
+  security::save(program, directory.path() + "/filter");
   return program;
 }
 
@@ -139,24 +139,8 @@ void prepare_process(const Process& process, pid_t pid) {
   }
 }
 
-void save_filter(const StateDirectory& directory, const security::SeccompProgram& program) {
-  std::string bytes = fmt::format("{} {}\n", program.flags, program.notifies ? 1 : 0);
-  bytes.append(program.instructions.begin(), program.instructions.end());
-  files::replace(directory.path() + "/filter", bytes, {.sync = false});
-}
-
 std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory) {
-  const auto bytes = files::read_if_exists(directory.path() + "/filter");
-  if (!bytes) {
-    return std::nullopt;
-  }
-  const size_t end = bytes->find('\n');
-  const auto words = text::words(std::string_view(*bytes).substr(0, end));
-  security::SeccompProgram program;
-  program.flags = static_cast<unsigned>(text::parse_u64(words.at(0), "the filter's flags", UINT32_MAX));
-  program.notifies = words.at(1) == "1";
-  program.instructions.assign(bytes->begin() + static_cast<std::ptrdiff_t>(end) + 1, bytes->end());
-  return program;
+  return security::load_saved(directory.path() + "/filter");
 }
 
 std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout) {

@@ -40,7 +40,6 @@ void prepare_process(const Process& process, pid_t pid);
 void remove_all(StateDirectory& directory, const State& state);
 
 // The container's compiled filter is kept in its state directory, for the programs that exec() adds.
-void save_filter(const StateDirectory& directory, const security::SeccompProgram& program);
 std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory);
 
 }  // namespace jigsaw::runtime

@@ -192,6 +192,29 @@ uint64_t fnv1a(std::string_view text) {
   return hash;
 }
 
+// A program in a file: "FLAGS NOTIFIES LENGTH\n", the rules it was made from (of that length), the instructions.
+std::string saved_form(const SeccompProgram& program, std::string_view rules) {
+  std::string bytes = fmt::format("{} {} {}\n{}", program.flags, program.notifies ? 1 : 0, rules.size(), rules);
+  bytes.append(program.instructions.begin(), program.instructions.end());
+  return bytes;
+}
+
+// Nothing if the file is none of ours, or was made from other rules than `wanted`.
+std::optional<SeccompProgram> parse_saved(std::string_view bytes, std::optional<std::string_view> wanted) {
+  const size_t line = bytes.find('\n');
+  const auto fields = line == std::string_view::npos ? std::vector<std::string_view>() : text::words(bytes.substr(0, line));
+  const auto length = fields.size() == 3 ? text::to_u64(fields[2]) : std::nullopt;
+  if (!length || *length > bytes.size() - line - 1 || (wanted && bytes.substr(line + 1, *length) != *wanted)) {
+    return std::nullopt;
+  }
+  bytes.remove_prefix(line + 1 + *length);
+  SeccompProgram program;
+  program.flags = static_cast<unsigned>(text::parse_u64(fields[0], "the filter's flags", UINT32_MAX));
+  program.notifies = fields[1] == "1";
+  program.instructions.assign(bytes.begin(), bytes.end());
+  return program;
+}
+
 }  // namespace
 
 std::vector<std::string> known_seccomp_actions() { return names_of_table(kActions); }
@@ -232,13 +255,13 @@ SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_director
     program.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
   }
   // A cache entry begins with the rules it was made from: a hash that fits by accident, or by intent, does no harm.
-  const std::string rules = canonical(seccomp);
+  const std::string rules = fmt::format("{} {} {}", program.flags, program.notifies, canonical(seccomp));
   const std::string entry = fmt::format("{}/{:016x}", cache_directory, fnv1a(rules));
   if (!cache_directory.empty()) {
     const auto cached = files::read_if_exists(entry);
-    if (cached && cached->size() > rules.size() && cached->starts_with(rules)) {
-      program.instructions.assign(cached->begin() + static_cast<std::ptrdiff_t>(rules.size()), cached->end());
-      return program;
+    if (auto found = cached ? parse_saved(*cached, rules) : std::nullopt) {
+      found->cached_at = entry;
+      return std::move(*found);
     }
   }
   program.instructions = compile_now(seccomp);
@@ -248,9 +271,21 @@ SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_director
       files::remove_tree(cache_directory);
       files::make_directories(cache_directory, 0700);
     }
-    files::replace(entry, rules + std::string(program.instructions.begin(), program.instructions.end()), {.sync = false});
+    files::replace(entry, saved_form(program, rules), {.sync = false});
+    program.cached_at = entry;
   }
   return program;
+}
+
+void save(const SeccompProgram& program, const std::string& path) {
+  if (program.cached_at.empty() || ::link(program.cached_at.c_str(), path.c_str()) != 0) {
+    files::replace(path, saved_form(program, ""), {.sync = false});
+  }
+}
+
+std::optional<SeccompProgram> load_saved(const std::string& path) {
+  const auto bytes = files::read_if_exists(path);
+  return bytes ? parse_saved(*bytes, std::nullopt) : std::nullopt;
 }
 
 Fd load(const SeccompProgram& program) {

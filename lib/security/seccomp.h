@@ -42,6 +42,7 @@ struct SeccompProgram {
   std::vector<char> instructions;
   unsigned flags = 0;
   bool notifies = false;
+  std::string cached_at;  // the file of the cache that holds it, "" if none does
 };
 
 // What the kernel is asked for by default: the system calls that docker and podman allow in substance, and with each of
@@ -53,6 +54,9 @@ void validate(const Seccomp& seccomp);
 // The filter as a program; `cache_directory` ("": none) keeps programs by the hash of their rules, since compiling takes
 // longer than making a container.
 SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_directory = {});
+// Keeps a program in a file, by a link to the cache where that is possible, and takes it from there.
+void save(const SeccompProgram& program, const std::string& path);
+std::optional<SeccompProgram> load_saved(const std::string& path);
 // Puts it on the calling thread. Needs no_new_privs or CAP_SYS_ADMIN. Gives the notification descriptor if it notifies.
 Fd load(const SeccompProgram& program);
 

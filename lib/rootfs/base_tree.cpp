@@ -55,6 +55,7 @@ BaseLayer system_layer() {
             "www-data:x:33:33:www-data:/var:/bin/false\n"
             "nobody:x:65534:65534:nobody:/:/bin/false\n"},
            {Kind::kFile, "etc/group", 0644, "root:x:0:\ndaemon:x:1:\ntty:x:5:\nwww-data:x:33:\nnogroup:x:65534:\n"},
+           {Kind::kFile, "etc/hostname", 0644, "jigsaw\n"},
            {Kind::kFile, "etc/hosts", 0644, "127.0.0.1\tlocalhost\n::1\tlocalhost\n"},
            {Kind::kFile, "etc/nsswitch.conf", 0644, "passwd: files\ngroup: files\nhosts: files dns\n"}}};
 }

@@ -78,7 +78,8 @@ Container load(const Paths& paths, const std::string& id) {
                       .status = parse_status(root.at("status").string()),
                       .exit_code = static_cast<int>(root.at("exitCode").integer(0, 255)),
                       .reason = root.string_or("reason", ""),
-                      .remove_after = root.boolean_or("removeAfter", false)};
+                      .remove_after = root.boolean_or("removeAfter", false),
+                      .process = root.string_or("process", "")};
   if (container.status == Status::kRunning && lock_running(paths, id)) {
     // Nobody holds the lock: the process that ran it was killed, and the kernel killed the container with it.
     container.status = Status::kExited;
@@ -145,7 +146,6 @@ files::Lock create(const Paths& paths, Container& container) {
     check(::mkdir((own + part).c_str(), 0755), "make directory {}{}", own, part);
   }
   container.created = std::chrono::system_clock::now();
-  save(paths, container);
   return std::move(*lock);
 }
 
@@ -159,8 +159,9 @@ void save(const Paths& paths, const Container& container) {
                               {"status", name(container.status)},
                               {"exitCode", container.exit_code},
                               {"reason", container.reason},
-                              {"removeAfter", container.remove_after}};
-  files::replace(record_file(paths, container.id), json::dump_pretty(record), {.mode = 0600, .sync = false});
+                              {"removeAfter", container.remove_after},
+                              {"process", container.process}};
+  files::replace(record_file(paths, container.id), json::dump(record), {.mode = 0600, .sync = false});
 }
 
 std::vector<Container> list(const Paths& paths) {
@@ -251,7 +252,7 @@ std::vector<std::string> lock_names(const Paths& paths) {
   return files::is_directory(locks) ? files::list(locks) : std::vector<std::string>();
 }
 
-void save_process(const Paths& paths, const std::string& id, const runtime::Process& process) {
+std::string process_json(const runtime::Process& process) {
   const auto names = [&](security::CapabilitySet set) { return json::Value(security::names_of(set)); };
   const security::Capabilities capabilities = process.capabilities.value_or(security::Capabilities{});
   const json::Value object = {
@@ -264,12 +265,11 @@ void save_process(const Paths& paths, const std::string& id, const runtime::Proc
        {{"bounding", names(capabilities.bounding)},
         {"permitted", names(capabilities.permitted)},
         {"effective", names(capabilities.effective)}}}};
-  files::replace(directory(paths, id) + "/process.json", json::dump(object), {.mode = 0600, .sync = false});
+  return json::dump(object);
 }
 
-runtime::Process load_process(const Paths& paths, const std::string& id) {
-  const std::string file = directory(paths, id) + "/process.json";
-  return runtime::parse_process(files::read(file), file);
+runtime::Process process_of(const Container& container) {
+  return runtime::parse_process(container.process, fmt::format("the record of the container {}", container.name));
 }
 
 }  // namespace jigsaw::engine

@@ -38,12 +38,13 @@ struct Container {
   int exit_code = 0;       // if kExited
   std::string reason;      // why it ended, if the engine knows more than the code: "out of memory"
   bool remove_after = false;  // --rm
+  std::string process;     // what it was started with, as the JSON of an OCI "process" object: what exec starts from
 };
 
-// Makes the id, takes the running lock and the name (a random one if `container.name` is ""), makes the directories and
-// writes the record. Throws if the name is taken or malformed. The container counts as running until the lock is let go.
+// Makes the id, takes the running lock and the name (a random one if `container.name` is "") and makes the directories.
+// Throws if the name is taken or malformed. There is a container for others to see once it is saved.
 files::Lock create(const Paths& paths, Container& container);
-// Writes the record again.
+// Writes the record, again.
 void save(const Paths& paths, const Container& container);
 // All containers, the newest first. Running ones are told by their lock.
 std::vector<Container> list(const Paths& paths);
@@ -61,9 +62,9 @@ void clear_up_after_kill(const Paths& paths, const std::string& id);
 void hold_layers(const image::Store& store, const std::string& id, const image::Image& image,
                  const std::vector<image::LayerDirectory>& layers);
 
-// The process that the container was started with, as an OCI "process" object: what exec starts from.
-void save_process(const Paths& paths, const std::string& id, const runtime::Process& process);
-runtime::Process load_process(const Paths& paths, const std::string& id);
+// For Container::process, and back.
+std::string process_json(const runtime::Process& process);
+runtime::Process process_of(const Container& container);
 
 std::string directory(const Paths& paths, const std::string& id);  // <root>/containers/<id>
 // Takes the lock that says "this container runs"; nothing if another process holds it.

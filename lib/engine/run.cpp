@@ -106,7 +106,9 @@ int run(const Paths& paths, const RunOptions& options) {
                       .remove_after = options.remove_after};
   Running running(paths, container);
   const std::string own = directory(paths, container.id);
-  hold_layers(store, container.id, image, layers);
+  if (!options.remove_after) {  // --rm: our use of the store is enough, nothing outlives it
+    hold_layers(store, container.id, image, layers);
+  }
 
   const Fd root = mount_layers(store, layers, own);
   const std::string wanted_user = options.user.empty() ? image.config.config.user : options.user;
@@ -114,7 +116,7 @@ int run(const Paths& paths, const RunOptions& options) {
   write_own_files(own, options, options.hostname.empty() ? container.id.substr(0, 12) : options.hostname);
   const runtime::Spec spec = plan(
       {.config = image.config.config, .options = options, .user = user, .id = container.id, .files = own});
-  save_process(paths, container.id, *spec.process);
+  container.process = process_json(*spec.process);
   if (!options.interactive) {
     close_input();
   }
@@ -141,7 +143,7 @@ int exec(const Paths& paths, const std::string& name_or_id, const ExecOptions& o
                 "jigsaw ps lists those that do");
   }
   const auto state = runtime::StateDirectory::open(state_root(paths), container.id).load();
-  runtime::Process process = load_process(paths, container.id);
+  runtime::Process process = process_of(container);
   process.args = options.arguments;
   process.terminal = options.terminal;
   const Fd root = files::open(fmt::format("/proc/{}/root", state.pid), O_PATH | O_DIRECTORY);

@@ -16,7 +16,8 @@ class Containers : public testing::Test {
  protected:
   Container make(const std::string& name) {
     Container container{.name = name, .image = "jigsaw/base", .image_id = "sha256:1", .command = {"sh", "-c", "true"}};
-    create(paths_, container);
+    const files::Lock running = create(paths_, container);
+    save(paths_, container);
     return container;
   }
   std::string refusal(const std::function<void()>& body) {

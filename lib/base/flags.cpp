@@ -89,6 +89,8 @@ std::string resolve(uint64_t flags) {
   return decode(flags, kNames);
 }
 
+std::string directory(int fd) { return fd == AT_FDCWD ? "AT_FDCWD" : std::to_string(fd); }
+
 std::string at(int flags) {
   static constexpr Name kNames[] = {NAME(AT_EMPTY_PATH), NAME(AT_SYMLINK_NOFOLLOW), NAME(AT_RECURSIVE),
                                     NAME(AT_REMOVEDIR)};

@@ -13,6 +13,7 @@ std::string mount_attributes(uint64_t flags);  // mount_setattr(2): MOUNT_ATTR_R
 std::string open(int flags);                // openat2(2): O_PATH|O_CLOEXEC
 std::string resolve(uint64_t flags);        // openat2(2): RESOLVE_IN_ROOT
 std::string at(int flags);                  // AT_EMPTY_PATH|AT_SYMLINK_NOFOLLOW
+std::string directory(int fd);              // "AT_FDCWD", or the descriptor's number
 std::string unmount(int flags);             // MNT_DETACH
 std::string open_tree(unsigned flags);      // OPEN_TREE_CLONE|AT_RECURSIVE
 std::string move_mount(unsigned flags);     // MOVE_MOUNT_F_EMPTY_PATH

@@ -122,6 +122,8 @@ BuildOptions parse_arguments(const BuildArguments& words) {
                        .iidfile = words.iidfile,
                        .use_cache = !words.no_cache,
                        .uncached_stages = words.uncached_stages,
+                       .limits = words.limits,
+                       .shm_size = words.shm_size,
                        .pull = words.pull,
                        .explain_cache = words.explain_cache};
   for (const std::string& word : words.arguments) {

@@ -13,6 +13,8 @@ struct BuildArguments {
   std::string context = ".", dockerfile, target, platform, network = "default", output, iidfile, progress = "auto", on_error;
   std::vector<std::string> tags, arguments, named_contexts, labels, secrets, ssh, uncached_stages, graph,
       cache_from, cache_to;
+  engine::RunOptions limits;
+  std::string shm_size;
   bool no_cache = false, pull = false, check = false, explain_cache = false, quiet = false;
 };
 

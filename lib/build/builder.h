@@ -20,6 +20,7 @@
 #include "build/events.h"
 #include "build/stages.h"
 #include "engine/paths.h"
+#include "engine/plan.h"
 #include "image/digest.h"
 
 namespace jigsaw::build {
@@ -47,6 +48,8 @@ struct BuildOptions {
   std::vector<CachePlace> cache_from, cache_to;
   bool use_cache = true;
   std::vector<std::string> uncached_stages;  // --no-cache-filter
+  engine::RunOptions limits;  // of RUN: its `limits` and `ulimits` alone
+  std::string shm_size;       // of /dev/shm in RUN; "" is the usual one
   bool pull = false;
   bool explain_cache = false;
   bool shell_on_error = false;

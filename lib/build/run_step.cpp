@@ -21,6 +21,8 @@
 namespace jigsaw::build {
 namespace {
 
+constexpr int64_t kDefaultPids = 16384;  // a fork bomb in a RUN must not take the machine with it
+
 void refuse_special(const Run& run) {
   if (run.security == "insecure") {
     throw fail("--security=insecure is refused: a RUN never gets more power than a container")
@@ -50,6 +52,23 @@ std::string failure_text(const std::vector<std::string>& command, const process:
     }
   }
   return text;
+}
+
+// Limits are no part of the key: they decide whether a command succeeds, not what it makes.
+void limit(runtime::Spec& spec, const BuildOptions& options) {
+  spec.limits = cgroups::parse_limits(options.limits.limits);
+  if (!spec.limits.pids && ::geteuid() == 0) {
+    spec.limits.pids = kDefaultPids;
+  }
+  for (const std::string& text : options.limits.ulimits) {
+    spec.process->rlimits.push_back(security::parse_ulimit(text));
+  }
+  if (!options.shm_size.empty()) {
+    const auto shm = std::find_if(spec.mounts.begin(), spec.mounts.end(),
+                                  [](const runtime::MountPoint& mount) { return mount.destination == "/dev/shm"; });
+    std::erase_if(shm->options, [](const std::string& option) { return option.starts_with("size="); });
+    shm->options.push_back(fmt::format("size={}", text::parse_size(options.shm_size, "--shm-size")));
+  }
 }
 
 // A program's own words about a full disk are often lost.
@@ -108,6 +127,7 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
   mounts.prepare(room, call.script, plan.environment);
   Tree before(below);
   runtime::Spec spec = run_spec(plan, before, room);
+  limit(spec, workshop_.options);
   mounts.add_to(spec);
   const Stubs stubs(before, spec);
   std::vector<std::string> lowers = below;

@@ -245,6 +245,19 @@ def hostile(f):
     assert f.build(f.context("FROM jigsaw/base\nRUN rm -rf /etc/passwd; mkfifo /etc/passwd\nCOPY --chown=alice a /a\n", a="")).returncode != 0
 
 
+def limits(f):
+    c = f.context("FROM jigsaw/base\nRUN ulimit -n > /n; grep ' /dev/shm ' /proc/mounts > /s; tail /dev/zero > /dev/null 2>&1; echo $? > /m\n"
+                  "RUN sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done' 2> /p || true\n")
+    f.good(f.build(c, "--memory", "20m", "--memory-swap", "20m", "--ulimit", "nofile=77", "--shm-size", "1m", "--pids-limit", "6", "--cpus", "0.9",
+                   "-o", f.work / "out"))
+    read = {name: (f.work / "out" / name).read_text() for name in "nsmp"}
+    assert read["n"] == "77\n" and "size=1024k" in read["s"] and read["m"] == "137\n" and "fork" in read["p"], read
+    assert f.cached(f.build(c)) == (2, 2), "limits are no part of the key"
+    for wrong in (["--memory", "x"], ["--ulimit", "nosuch=1"], ["--shm-size", "x"], ["--pids-limit", "x"]):
+        done = f.build(c, "--no-cache", *wrong)
+        assert done.returncode != 0 and (wrong[0].encode() in done.stderr or b"nosuch" in done.stderr), (wrong, done.stderr)
+
+
 def all_commands():
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -295,7 +308,7 @@ def cgroup_count():
     return sum(1 for path in Path("/sys/fs/cgroup").glob("**/*build-*") if path.is_dir())
 
 
-TESTS = [outputs, contexts, git_contexts, named_contexts, cache_in_a_directory, cache_in_a_registry, prune, twice_at_once, hostile,
+TESTS = [outputs, contexts, git_contexts, named_contexts, cache_in_a_directory, cache_in_a_registry, prune, twice_at_once, limits, hostile,
          full_disk, killed_at_random]
 
 

@@ -34,6 +34,13 @@ void add_build(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--platform", words.platform, "os/architecture of the image");
   command->add_option("--network", words.network, "of RUN: default, none or host");
+  command->add_option("-m,--memory", words.limits.limits.memory, "memory limit of each RUN: 64m, 1g");
+  command->add_option("--memory-swap", words.limits.limits.memory_swap, "memory and swap together; -1: no limit on swap");
+  command->add_option("--cpus", words.limits.limits.cpus, "processors' time a RUN may use: 0.5, 2");
+  command->add_option("--cpuset-cpus", words.limits.limits.cpuset_cpus, "processors a RUN may use: 0-1,3");
+  command->add_option("--pids-limit", words.limits.limits.pids_limit, "processes and threads of a RUN (default 16384)");
+  command->add_option("--ulimit", words.limits.ulimits, "NAME=soft[:hard] for RUN")->allow_extra_args(false);
+  command->add_option("--shm-size", words.shm_size, "size of /dev/shm in RUN");
   command->add_option("-o,--output", words.output, "DIR, -, or type=local|tar|oci|docker,dest=PLACE");
   command->add_option("--iidfile", words.iidfile, "write the image's ID to this file");
   command->add_option("--progress", words.progress, "auto, plain, tty, json or quiet");

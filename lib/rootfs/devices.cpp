@@ -81,7 +81,9 @@ void make_devices(int root, std::span<const Device> devices, DeviceMaking making
   for (const Device& device : devices) {
     const auto [parent, name] = split_path(device.path);
     if (!directory || parent != opened) {
-      directory = make_directory_in_root(root, parent, 0755, "device files are made relative to this directory");
+      // A root whose /dev is a link was made to be followed: by us, or by what looks for devices later.
+      const Links links = parent == "dev" ? Links::kRefuse : Links::kFollow;
+      directory = make_directory_in_root(root, parent, 0755, "device files are made relative to this directory", links);
       opened = parent;
     }
     if (making == DeviceMaking::kBindFromHost && device.type != 'p') {
@@ -94,7 +96,7 @@ void make_devices(int root, std::span<const Device> devices, DeviceMaking making
 }
 
 void make_device_links(int root) {
-  const Fd directory = make_directory_in_root(root, "/dev", 0755, "standard names for what a process has open");
+  const Fd directory = make_directory_in_root(root, "/dev", 0755, "standard names for what a process has open", Links::kRefuse);
   for (const auto& [name, target] : {std::pair{"fd", "/proc/self/fd"}, std::pair{"stdin", "/proc/self/fd/0"},
                                      std::pair{"stdout", "/proc/self/fd/1"}, std::pair{"stderr", "/proc/self/fd/2"},
                                      std::pair{"core", "/proc/kcore"}, std::pair{"ptmx", "pts/ptmx"}}) {

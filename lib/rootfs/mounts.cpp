@@ -53,7 +53,7 @@ Fd bind_source(const Mount& mount) {
 
 Fd open_destination(int root, const Mount& mount, int made) {
   constexpr const char* kWhy = "the place of a mount, looked up without ever leaving the root";
-  if (mount.type == "proc" || mount.type == "sysfs") {
+  if (mount.type == "proc" || mount.type == "sysfs" || (mount.type == "tmpfs" && relative(mount.destination) == "dev")) {
     return make_directory_in_root(root, mount.destination, 0755, kWhy, Links::kRefuse);
   }
   struct stat status {};

@@ -41,8 +41,8 @@ std::vector<std::string> known_options();
 
 // The first half: the mount, not attached yet.
 Fd make_mount(const Mount& mount);
-// The second half: attaches it in `root`, making the destination where it is missing. proc and sysfs go on a real
-// directory only, never through a link (CVE-2019-19921).
+// The second half: attaches it in `root`, making the destination where it is missing. proc, sysfs and
+// the tmpfs of /dev go on a real directory only, never through a link (CVE-2019-19921, CVE-2026-41579).
 void attach(int root, const Mount& mount, const Fd& made);
 // Both, for a root that is attached in our mount namespace.
 void attach(int root, const Mount& mount);

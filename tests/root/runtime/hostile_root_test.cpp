@@ -93,6 +93,17 @@ TEST_F(HostileRoot, ConsolesAndTerminalsThatAreLinksStayInside) {  // CVE-2025-5
   }
 }
 
+TEST_F(HostileRoot, ADevThatIsALinkIsRefusedWithAndWithoutAMount) {  // CVE-2026-47766, CVE-2026-41579
+  for (const std::string& target : {outside(), std::string("/etc"), std::string("etc"), "../../../../../.." + outside()}) {
+    link(target, "dev");
+    EXPECT_NE(run().code, 0) << target;
+    const nlohmann::json before = config;
+    leave_out_mount("/dev");
+    EXPECT_NE(run().code, 0) << target;
+    config = before;
+  }
+}
+
 TEST_F(HostileRoot, AFakeProcIsNotWrittenTo) {  // CVE-2019-16884, CVE-2025-52881
   leave_out_mount("/proc");
   files::make_directories(root("fake/sys/net/ipv4"));

@@ -64,7 +64,7 @@ void AttributeSetter::set_xattr(const std::string& path, int fd, const std::stri
   if (rc == 0) {
     return;
   }
-  if (errno != ENOTSUP && errno != EPERM) {
+  if (errno != ENOTSUP && errno != EPERM && !tolerated(errno)) {  // EINVAL: an access list names users that we don't have
     throw system_error(errno, fmt::format("set the attribute {}", text::quoted(key)));
   }
   if (!warned_xattr_) {

@@ -105,6 +105,24 @@ def one(case, number, tools, umoci):
             if got != other.get(who, outcome)], seen
 
 
+def without_root(tools):
+    """An ordinary user gets what he can: no devices, no owners, no attributes of others; but no error, and not more."""
+    failures = []
+    for name in ("an access list", "a block device", "a user in base 256", "file capabilities", "a directory without permissions"):
+        content = next(case[1] for case in layer_cases_archive.CASES + layer_cases_tree.CASES if case[0] == name)
+        top = f"{tools.directory}/rootless"
+        os.makedirs(top)
+        Layout(top + "/layout").image(content)
+        os.chown(top, 65534, 65534)
+        failed = command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=" + top, tools.jigsaw, "--root", top + "/unused",
+                         "unpack", "-q", f"oci:{top}/layout:t", top + "/root")
+        owners = {os.lstat(os.path.join(above, each)).st_uid for above, folders, files in os.walk(top + "/root") for each in folders + files}
+        if failed or owners - {65534}:
+            failures.append(f"{name}, without root: {failed or owners}")
+        subprocess.run(["rm", "-rf", top], check=True)
+    return failures
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True)
@@ -124,7 +142,9 @@ def main():
         out.write("untouched")
     umoci, failures, tools = shutil.which("umoci"), [], Tools(options.bin, directory)
     cases = [case for case in layer_cases_archive.CASES + layer_cases_tree.CASES + image_cases.CASES if options.only in case[0]]
+    os.chmod(directory, 0o755)
     try:
+        failures += without_root(tools)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for case, (failed, seen) in zip(cases, pool.map(lambda pair: one(pair[1], pair[0], tools, umoci), enumerate(cases))):
                 failures += failed

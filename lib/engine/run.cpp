@@ -58,7 +58,7 @@ class Running {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
-  void started() {
+  void starting() {
     container_.status = Status::kRunning;
     save(paths_, container_);
   }
@@ -128,7 +128,7 @@ int run(const Paths& paths, const RunOptions& options) {
                     .id = container.id,
                     .bundle = own,
                     .root_mount = [&] { return duplicate(root.get()); }},
-                   {.started = [&](const runtime::State&) { running.started(); }}, &out_of_memory);
+                   {.starting = [&](const runtime::State&) { running.starting(); }}, &out_of_memory);
   running.finished(status.exit_code(), out_of_memory.value_or(""));
   if (out_of_memory) {
     log::warning("{}", *out_of_memory);
@@ -179,17 +179,17 @@ void kill(const Paths& paths, const Container& container, int signal) {
     return;
   }
   // Whoever runs it clears up and lets go of the lock; the removal that may follow must not come in between.
-  // He may be quicker than the last steps of our kill, which then find nothing: an error counts only if the
-  // container lives on.
+  // He may be quicker than the last steps of our kill, which then find nothing, or not yet at the program's start: an
+  // error counts only if the container lives on.
   std::optional<Error> problem;
-  try {
-    runtime::kill(state_root(paths), container.id, SIGKILL, runtime::Reach::kAll);
-  } catch (const Error& error) {
-    problem = error;
-  }
   for (int tries = 0; tries < 500; ++tries) {
     if (lock_running(paths, container.id)) {
       return;
+    }
+    try {
+      runtime::kill(state_root(paths), container.id, SIGKILL, runtime::Reach::kAll);
+    } catch (const Error& error) {
+      problem = error;
     }
     ::usleep(10'000);
   }

@@ -51,8 +51,8 @@ struct RunOptions {
   // kDetached: returns once the program runs.
   enum class Mode { kForeground, kDetached } mode = Mode::kForeground;
   bool keep = false;  // do not remove the container at the end
-  // Called in the parent when the program runs.
-  std::function<void(const State&)> started;
+  // Called in the parent when all is made, just before the program runs: what it does is seen only after this.
+  std::function<void(const State&)> starting;
 };
 // create, start, and wait. With a terminal and no console socket, our stdin and stdout are relayed to it.
 // Gives the exit status, or code 0 if detached. `oom`, if given, is filled with a notice if the kernel killed for memory.

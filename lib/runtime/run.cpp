@@ -38,12 +38,12 @@ process::ExitStatus run(const Spec& spec, const Surroundings& surroundings, cons
   }
   Made made = make(spec, surroundings, foreground ? Starting::kAtOnce : Starting::kAtOnceDetached);
   try {
+    if (options.starting) {
+      options.starting(made.state);
+    }
     made.child.release();
     made.child.wait_started();
     run_hooks(made.state.poststart, state_json(made.state, Status::kRunning), {"poststart", surroundings.bundle});
-    if (options.started) {
-      options.started(made.state);
-    }
     if (!foreground) {
       made.child.detach();
       return {};

@@ -13,21 +13,11 @@
 #include "build/tree.h"
 #include "image/decompress.h"
 #include "process/exec.h"
+#include "process/own_program.h"
 #include "process/spawn.h"
 
 namespace jigsaw::build {
 namespace {
-
-std::string transfer_program() {
-  const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  for (const auto& candidate : {here / "jigsaw-transfer", here / "../libexec/jigsaw/jigsaw-transfer"}) {
-    if (std::filesystem::exists(candidate)) {
-      return candidate.string();
-    }
-  }
-  throw Error("jigsaw-transfer is not installed",
-              fmt::format("it belongs beside {} or in ../libexec/jigsaw", here.string()));
-}
 
 struct Helper {
   std::vector<std::string> arguments;
@@ -139,7 +129,7 @@ std::unique_ptr<files::TemporaryDirectory> fetch_file(const image::Store& store,
   auto directory = std::make_unique<files::TemporaryDirectory>(store.temporary_directory(), "fetch-");
   const std::string file = directory->path() + "/" + name_of_address(address);
   const process::ExitStatus status =
-      run_helper({.arguments = {transfer_program(), "fetch", "--output", file, address}});
+      run_helper({.arguments = {process::companion("jigsaw-transfer"), "fetch", "--output", file, address}});
   if (status.exit_code() != 0) {
     throw fail("{} can't be fetched", address);
   }
@@ -207,7 +197,7 @@ std::optional<Fd> decompress(const image::Store& store, int file) {
 
 void run_transfer(const engine::Paths& paths, const std::vector<std::string>& words, const std::string& failure,
                   int output) {
-  Helper helper{.arguments = {transfer_program(), "--root", paths.root, "--run-root", paths.run_root}, .output = output};
+  Helper helper{.arguments = {process::companion("jigsaw-transfer"), "--root", paths.root, "--run-root", paths.run_root}, .output = output};
   helper.arguments.insert(helper.arguments.end(), words.begin(), words.end());
   if (run_helper(helper).exit_code() != 0) {
     throw fail("{}", failure).with_hint("the last lines above say why; `jigsaw images` lists the images that are here");

@@ -14,17 +14,22 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/sys.h"
+#include "process/own_program.h"
 
 namespace jigsaw::runtime {
 namespace {
 
 constexpr const char* kPath = "/proc/self/exe";
-constexpr const char* kMarker = "_JIGSAW_READ_ONLY_BINARY";  // ends a circle if a kernel does not show what we did
+constexpr const char* kMarker = "_JIGSAW_OWN_BINARY";  // set to the file's path for the protected program
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
+// Nobody can write to it, or no container of ours could: without root, one has only ids of ours.
 bool is_protected(int fd) {
   struct statvfs system {};
-  return (::fstatvfs(fd, &system) == 0 && (system.f_flag & ST_RDONLY) != 0) || ::fcntl(fd, F_GET_SEALS) == kSeals;
+  struct stat status {};
+  check(::fstat(fd, &status), "stat {}", kPath);
+  const bool foreign = ::geteuid() != 0 && status.st_uid != ::geteuid() && (status.st_mode & 022) == 0;
+  return foreign || (::fstatvfs(fd, &system) == 0 && (system.f_flag & ST_RDONLY) != 0) || ::fcntl(fd, F_GET_SEALS) == kSeals;
 }
 
 Fd read_only_mount() {
@@ -46,7 +51,11 @@ Fd sealed_copy(int source) {
 
 void leave_own_binary(char** argv) {
   const Fd own = files::open(kPath, O_RDONLY);
-  if (is_protected(own.get()) || ::getenv(kMarker) != nullptr) {
+  const char* former = ::getenv(kMarker);
+  if (former != nullptr || is_protected(own.get())) {  // the former alone ends a circle if a kernel does not show what we did
+    if (former != nullptr) {
+      process::remember_own_path(former);
+    }
     ::unsetenv(kMarker);
     if (::geteuid() == 0) {
       sys::prctl(PR_SET_DUMPABLE, "PR_SET_DUMPABLE", 0, "no process may look into us or our /proc entries");
@@ -59,7 +68,7 @@ void leave_own_binary(char** argv) {
   } catch (const Error&) {
     safe = sealed_copy(own.get());  // without privilege, or on a kernel before 5.12
   }
-  ::setenv(kMarker, "1", 1);
+  ::setenv(kMarker, process::own_path().c_str(), 1);
   ::execveat(safe.get(), "", argv, ::environ, AT_EMPTY_PATH);
   throw system_error(errno, "execute ourselves from a read-only place");
 }

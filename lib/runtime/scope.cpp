@@ -9,33 +9,11 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "process/exec.h"
+#include "process/own_program.h"
 #include "process/spawn.h"
 
 namespace jigsaw::runtime {
 namespace {
-
-// Beside our own executable, or where an installation has it. A program that left its own file (own_binary.h) can't ask
-// /proc/self/exe any more, but knows the name it was called by.
-std::string helper() {
-  std::vector<std::filesystem::path> places = {std::filesystem::read_symlink("/proc/self/exe").parent_path()};
-  try {
-    const std::string called = process::find_program(program_invocation_name, process::current_environment());
-    places.push_back(std::filesystem::absolute(called).parent_path());
-  } catch (const Error&) {
-    // The caller gave a name of his own: the usual places are left.
-  }
-  places.emplace_back("/usr/local/bin");
-  places.emplace_back("/usr/bin");
-  for (const std::filesystem::path& place : places) {
-    for (const char* name : {"jigsaw-sdbus", "../libexec/jigsaw/jigsaw-sdbus"}) {
-      if (files::exists((place / name).string())) {
-        return (place / name).string();
-      }
-    }
-  }
-  throw Error("jigsaw-sdbus is missing: without it there is no speaking with systemd",
-              "build it with libsystemd-dev, and install it in libexec/jigsaw; or use --cgroup-manager cgroupfs");
-}
 
 // What it said on stderr, in the form of our messages, as an Error.
 Error as_error(std::string_view said) {
@@ -49,7 +27,7 @@ Error as_error(std::string_view said) {
 }
 
 void ask(const std::vector<std::string>& words) {
-  process::Program program{{helper()}, process::current_environment()};
+  process::Program program{{process::companion("jigsaw-sdbus")}, process::current_environment()};
   program.arguments.insert(program.arguments.end(), words.begin(), words.end());
   Pipe pipe = make_pipe();
   process::Child child = process::spawn({.why = "a program of its own speaks with systemd"}, [&](process::Gate&) -> int {

@@ -1,6 +1,8 @@
 // jigsaw from outside: run, exec, ps, kill, rm, build.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -162,6 +164,16 @@ TEST_F(Jigsaw, ForcedRemovalKills) {
   });
   EXPECT_EQ(result.code, 137);
   EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "");
+}
+
+TEST_F(Jigsaw, TheFileItIsExecutedFromIsNoContainersToWrite) {  // CVE-2019-5736
+  while_running("svc", ":", "sleep 100", [&](int pid) {
+    const Fd own = files::open("/proc/" + std::to_string(pid) + "/exe", O_RDONLY);
+    struct statvfs mount {};
+    ASSERT_EQ(::fstatvfs(own.get(), &mount), 0);
+    EXPECT_TRUE((mount.f_flag & ST_RDONLY) != 0) << "by this link a container's root could write to jigsaw itself";
+    EXPECT_EQ(jigsaw({"rm", "--force", "svc"}).code, 0);
+  });
 }
 
 TEST_F(Jigsaw, WhatAKilledJigsawLeavesTheNextOneSweeps) {

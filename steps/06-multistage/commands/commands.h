@@ -21,9 +21,6 @@ void add_run(CLI::App& app);
 // Adds `name` as a command that is carried out by jigsaw-transfer: the same words are handed on to it.
 void add_transfer(CLI::App& app, const char* name, const char* description);
 
-// The file of jigsaw-transfer: beside our own, or in ../libexec/jigsaw. Throws if it is not there.
-std::string transfer_program();
-
 // Sees to it that the store has the image: "missing" pulls it if it is not there, "always" asks the registry in any
 // case, "never" leaves it to the caller to fail. jigsaw/base is always there.
 // Returns 0, or the exit code of a pull that has said why it failed.

@@ -4,6 +4,7 @@
 #include "image/names.h"
 #include "image/reference.h"
 #include "process/exec.h"
+#include "process/own_program.h"
 #include "process/signals.h"
 #include "process/spawn.h"
 
@@ -28,7 +29,7 @@ int ensure_image(const std::string& image, const std::string& pull) {
         process::exec(
             {.arguments = {"jigsaw", "--root", places.root, "--run-root", places.run_root, "pull", image},
              .environment = process::current_environment(),
-             .file = transfer_program(),
+             .file = process::companion("jigsaw-transfer"),
              .output = kStandardError});  // standard output is the container's
       });
   child.release();

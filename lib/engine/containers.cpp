@@ -150,6 +150,10 @@ files::Lock create(const Paths& paths, Container& container) {
 }
 
 void save(const Paths& paths, const Container& container) {
+  json::Value images = json::Value::array();
+  for (const image::Digest& digest : container.holds.images) {
+    images.push_back(digest.text());
+  }
   const json::Value record = {{"name", container.name},
                               {"image", container.image},
                               {"imageId", container.image_id},
@@ -160,7 +164,9 @@ void save(const Paths& paths, const Container& container) {
                               {"exitCode", container.exit_code},
                               {"reason", container.reason},
                               {"removeAfter", container.remove_after},
-                              {"process", container.process}};
+                              {"process", container.process},
+                              {"images", images},
+                              {"layers", container.holds.layers}};
   files::replace(record_file(paths, container.id), json::dump(record), {.mode = 0600, .sync = false});
 }
 
@@ -234,13 +240,8 @@ void clear_up_after_kill(const Paths& paths, const std::string& id) {
   forget_lock(paths, id);
 }
 
-void hold_layers(const image::Store& store, const std::string& id, const image::Image& image,
-                 const std::vector<image::LayerDirectory>& layers) {
-  image::Root root{.images = {image.descriptor.digest}};
-  for (const image::LayerDirectory& layer : layers) {
-    root.layers.push_back(layer.key);
-  }
-  store.hold(root_name(id), root);
+void hold(const Paths& paths, const image::Store& store, const Container& container) {
+  store.hold_as(root_name(container.id), record_file(paths, container.id));
 }
 
 void forget_lock(const Paths& paths, const std::string& id) {

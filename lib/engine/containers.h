@@ -38,6 +38,7 @@ struct Container {
   int exit_code = 0;       // if kExited
   std::string reason;      // why it ended, if the engine knows more than the code: "out of memory"
   bool remove_after = false;  // --rm
+  image::Root holds;       // its image and layers: written with the record, not read back
   std::string process;     // what it was started with, as the JSON of an OCI "process" object: what exec starts from
 };
 
@@ -46,6 +47,8 @@ struct Container {
 files::Lock create(const Paths& paths, Container& container);
 // Writes the record, again.
 void save(const Paths& paths, const Container& container);
+// Keeps what the saved record says it `holds` in the store for as long as the container exists.
+void hold(const Paths& paths, const image::Store& store, const Container& container);
 // All containers, the newest first. Running ones are told by their lock.
 std::vector<Container> list(const Paths& paths);
 // By name, whole id, or a prefix of the id that fits only one. Throws otherwise, with the nearest name.
@@ -57,10 +60,6 @@ void erase(const Paths& paths, const Container& container);
 // After the death of the process that ran it, by the holder of its lock: --rm containers and half-made ones are erased,
 // others marked as ended.
 void clear_up_after_kill(const Paths& paths, const std::string& id);
-
-// Keeps the image and its layers in the store for as long as the container exists.
-void hold_layers(const image::Store& store, const std::string& id, const image::Image& image,
-                 const std::vector<image::LayerDirectory>& layers);
 
 // For Container::process, and back.
 std::string process_json(const runtime::Process& process);

@@ -58,9 +58,10 @@ class Running {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
-  void starting() {
+  void starting(const image::Store& store) {
     container_.status = Status::kRunning;
     save(paths_, container_);
+    hold(paths_, store, container_);
   }
   void finished(int code, std::string reason) {
     container_.exit_code = code;
@@ -95,7 +96,7 @@ void close_input() {
 int run(const Paths& paths, const RunOptions& options) {
   sweep(paths);
   const image::Store store = image::Store::open(paths.root);
-  const files::Lock in_use = store.use();
+  std::optional<files::Lock> in_use = store.use();
   const image::Image image = image::named_image(store, options.image);
   const std::vector<image::LayerDirectory> layers = store.unpack_image(image, {});
 
@@ -106,8 +107,9 @@ int run(const Paths& paths, const RunOptions& options) {
                       .remove_after = options.remove_after};
   Running running(paths, container);
   const std::string own = directory(paths, container.id);
-  if (!options.remove_after) {  // --rm: our use of the store is enough, nothing outlives it
-    hold_layers(store, container.id, image, layers);
+  container.holds.images = {image.descriptor.digest};
+  for (const image::LayerDirectory& layer : layers) {
+    container.holds.layers.push_back(layer.key);
   }
 
   const Fd root = mount_layers(store, layers, own);
@@ -128,7 +130,10 @@ int run(const Paths& paths, const RunOptions& options) {
                     .id = container.id,
                     .bundle = own,
                     .root_mount = [&] { return duplicate(root.get()); }},
-                   {.starting = [&](const runtime::State&) { running.starting(); }}, &out_of_memory);
+                   {.starting = [&](const runtime::State&) {
+                     running.starting(store);
+                     in_use.reset();  // the hold is enough from here on: others may clean up while it runs
+                   }}, &out_of_memory);
   running.finished(status.exit_code(), out_of_memory.value_or(""));
   if (out_of_memory) {
     log::warning("{}", *out_of_memory);

@@ -145,6 +145,8 @@ class Store {
 
   // --- roots and clean-up
   void hold(const std::string& name, const Root& root) const;
+  // The same by a link to a file below the root, a JSON object with "images", "blobs" and "layers" among its members.
+  void hold_as(const std::string& name, const std::string& file) const;
   void release(const std::string& name) const;
 
   struct Collected {

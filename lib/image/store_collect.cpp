@@ -125,6 +125,10 @@ void Store::hold(const std::string& name, const Root& root) const {
                  {.mode = 0644, .sync = false});
 }
 
+void Store::hold_as(const std::string& name, const std::string& file) const {
+  check(::link(file.c_str(), root_file(root_, name).c_str()), "hold what {} names", file);
+}
+
 void Store::release(const std::string& name) const { files::remove_tree(root_file(root_, name)); }
 
 Store::Collected Store::sweep(const Marked& marked, bool remove) const {

@@ -176,6 +176,15 @@ TEST_F(Jigsaw, TheFileItIsExecutedFromIsNoContainersToWrite) {  // CVE-2019-5736
   });
 }
 
+TEST_F(Jigsaw, CleanUpWaitsForNoContainerAndSparesWhatOneNeeds) {
+  while_running("svc", ":", "sleep 100", [&](int) {
+    EXPECT_EQ(jigsaw({"rmi", "--force", "jigsaw/base"}).code, 0);
+    EXPECT_EQ(jigsaw({"system", "prune"}).code, 0);
+    EXPECT_EQ(jigsaw({"exec", "svc", "head", "-n1", "/etc/group"}).out, "root:x:0:\n");
+    EXPECT_EQ(jigsaw({"rm", "--force", "svc"}).code, 0);
+  });
+}
+
 TEST_F(Jigsaw, WhatAKilledJigsawLeavesTheNextOneSweeps) {
   const Result result = while_running("svc", ":", "sleep 100", [](int pid) { ::kill(pid, SIGKILL); });
   EXPECT_EQ(result.code, 137);

@@ -25,7 +25,7 @@ import tempfile
 MODULES = ["virtio_pci", "virtio_blk", "ext4", "overlay", "veth", "bridge", "tun", "dummy", "nf_tables", "nft_chain_nat", "nft_masq", "nft_nat", "nft_compat",
            "xt_MASQUERADE", "fuse", "loop"]
 # Host programs that tests call when they are there.
-PROGRAMS = ["sh", "ip", "nft", "newuidmap", "newgidmap", "setpriv", "ps", "script", "timeout", "unshare", "nsenter", "getfattr", "setfattr", "strace", "tar"]
+PROGRAMS = ["ip", "nft", "newuidmap", "newgidmap", "setpriv", "ps", "script", "timeout", "unshare", "nsenter", "getfattr", "setfattr", "strace", "tar", "xz", "zstd"]
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -163,8 +163,12 @@ def module_files(version):
 def make_root(root, version, options):
     tree = Tree(root)
     shutil.copy("/bin/busybox", f"{root}/bin/busybox")
+    # The host's shell: busybox's own would take its applets for the programs of the same names.
+    shell = os.path.realpath("/bin/sh")
+    tree.copy_program(shell)
+    os.symlink(shell, f"{root}/bin/sh")
     for name in PROGRAMS:
-        path = shutil.which(name) if name != "sh" else None
+        path = shutil.which(name)
         if path:
             tree.copy_program(os.path.realpath(path))
             if os.path.realpath(path) != path and not os.path.lexists(root + path):

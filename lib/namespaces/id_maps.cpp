@@ -15,6 +15,7 @@ namespace jigsaw::namespaces {
 namespace {
 
 constexpr uint64_t kIdLimit = 0xffffffff;  // the last value means "no id"
+constexpr size_t kMostRanges = 340;       // lines of a map (user_namespaces(7), since Linux 4.15)
 
 // The login name of `uid`, from /etc/passwd: static programs have no NSS.
 std::string user_name(uid_t uid) {
@@ -149,6 +150,10 @@ void check_ranges(const std::vector<IdRange>& ranges, const std::string& what) {
   const auto overlap = [](uint64_t a, uint64_t a_count, uint64_t b, uint64_t b_count) {
     return a < b + b_count && b < a + a_count;
   };
+  if (ranges.size() > kMostRanges) {
+    throw fail("{}: {} ranges are more than the kernel takes", what, ranges.size())
+        .with_hint(fmt::format("a map has at most {} lines (user_namespaces(7)): join ranges that touch", kMostRanges));
+  }
   for (size_t i = 0; i < ranges.size(); ++i) {
     const IdRange& range = ranges[i];
     if (range.count == 0 || uint64_t{range.inside} + range.count > kIdLimit ||

@@ -47,6 +47,13 @@ TEST(IdMaps, OverlapsEmptyRangesAndOverflowsAreRefused) {
   EXPECT_THROW(check_ranges({{0, 100, 10}, {20, 105, 10}}, "uids"), Error);
   EXPECT_THROW(check_ranges({{4294967290, 0, 10}}, "uids"), Error);
   EXPECT_NO_THROW(check_ranges({{0, 1000, 1}, {1, 100000, 65536}}, "uids"));
+  std::vector<IdRange> many;
+  for (uint32_t i = 0; i < 340; ++i) {
+    many.push_back({i, 100'000 + 2 * i, 1});
+  }
+  EXPECT_NO_THROW(check_ranges(many, "uids"));
+  many.push_back({340, 1, 1});
+  EXPECT_THROW(check_ranges(many, "uids"), Error);
 }
 
 TEST(Enter, AFileThatIsNoNamespaceOrAnotherKindIsRefused) {

@@ -1,6 +1,7 @@
 #include "runtime/join.h"
 
 #include <sched.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -36,16 +37,29 @@ void enter_around_user_namespace(const std::vector<namespaces::Opened>& joined) 
   }
 }
 
+// A path may lead back to where we are: /proc/self/ns/net, or a bind mount of it.
+bool is_ours(const namespaces::Opened& opened) {
+  struct stat status {};
+  check(::fstat(opened.fd.get(), &status), "stat {}", opened.path);
+  return status.st_ino == namespaces::id("self", *opened.kind);
+}
+
 }  // namespace
 
 std::vector<namespaces::Opened> open_joined(const Spec& spec) {
   std::vector<namespaces::Opened> joined;
+  const uint64_t changed = spec.changes();
   for (const namespaces::Kind& kind : namespaces::kinds()) {
     const auto wanted = std::find_if(spec.namespaces.begin(), spec.namespaces.end(), [&](const Namespace& each) {
       return each.kind == kind.flag && !each.path.empty();
     });
     if (wanted != spec.namespaces.end()) {
       joined.push_back(namespaces::open(kind, wanted->path));
+      if ((changed & kind.flag) != 0 && is_ours(joined.back())) {
+        throw Error(fmt::format("the {} namespace {} is the host's: hostname, domainname and sysctls would change the host",
+                                kind.oci, wanted->path),
+                    "leave them out, or give the container a namespace of its own");
+      }
     }
   }
   return joined;

@@ -12,7 +12,8 @@
 
 namespace jigsaw::runtime {
 
-// Opens those that the spec names by a path.
+// Opens those that the spec names by a path. Throws if one is our own, and the spec sets names or sysctls in it: they
+// would be the host's.
 std::vector<namespaces::Opened> open_joined(const Spec& spec);
 // For SpawnOptions::by_way_of: enters all of them but a mount namespace; nothing if there are none.
 std::function<void()> way_into(const std::vector<namespaces::Opened>& joined);

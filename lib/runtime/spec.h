@@ -137,6 +137,7 @@ struct Spec {
 
   bool has_new(uint64_t kind) const;              // a new namespace of this kind
   bool has(uint64_t kind) const;                  // a new one, or one by path
+  uint64_t changes() const;                       // kinds whose own settings it sets: names, sysctls
   std::string annotation(const std::string& key) const;  // "" if absent
 };
 

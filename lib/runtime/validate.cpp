@@ -28,12 +28,9 @@ void need(bool holds, std::string what) {
   }
 }
 
-// The sysctls that a namespace has for itself. Anything else would change the host's.
-void check_sysctl(const Spec& spec, std::string key, const std::string& value) {
-  need(key.find("..") == std::string::npos && !key.starts_with('/') && !key.starts_with('.') && !key.empty() &&
-           !has_control_bytes(key) && key.find("//") == std::string::npos,
-       fmt::format("sysctl {} is malformed", text::quoted(key)));
-  // "net.ipv4.conf.eth0/1.x" and "net/ipv4/conf/eth0.1/x" are the same: the first separator decides which is which.
+// The kind of namespace that has this sysctl for itself, or 0: then it is the host's. `key` may be written either way:
+// "net.ipv4.conf.eth0/1.x" and "net/ipv4/conf/eth0.1/x" are the same, the first separator decides which is which.
+uint64_t namespace_of_sysctl(std::string& key) {
   const size_t separator = key.find_first_of("./");
   if (separator != std::string::npos && key[separator] == '/') {
     for (char& byte : key) {
@@ -43,16 +40,23 @@ void check_sysctl(const Spec& spec, std::string key, const std::string& value) {
   static const std::set<std::string, std::less<>> ipc = {
       "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
       "kernel.shm_rmid_forced"};
-  uint64_t kind = 0;
   if (key.starts_with("net.")) {
-    kind = CLONE_NEWNET;
-  } else if (ipc.contains(key) || key.starts_with("fs.mqueue.")) {
-    kind = CLONE_NEWIPC;
-  } else if (key == "kernel.domainname" || key == "kernel.hostname") {
-    kind = CLONE_NEWUTS;
-  } else if (key.starts_with("user.")) {
-    kind = CLONE_NEWUSER;
+    return CLONE_NEWNET;
   }
+  if (ipc.contains(key) || key.starts_with("fs.mqueue.")) {
+    return CLONE_NEWIPC;
+  }
+  if (key == "kernel.domainname" || key == "kernel.hostname") {
+    return CLONE_NEWUTS;
+  }
+  return key.starts_with("user.") ? CLONE_NEWUSER : 0;
+}
+
+void check_sysctl(const Spec& spec, std::string key, const std::string& value) {
+  need(key.find("..") == std::string::npos && !key.starts_with('/') && !key.starts_with('.') && !key.empty() &&
+           !has_control_bytes(key) && key.find("//") == std::string::npos,
+       fmt::format("sysctl {} is malformed", text::quoted(key)));
+  const uint64_t kind = namespace_of_sysctl(key);
   need(kind != 0, fmt::format("sysctl {} belongs to the whole machine, not to a container", text::quoted(key)));
   need(spec.has(kind), fmt::format("sysctl {} needs a {} namespace of the container's own", text::quoted(key), namespaces::names(kind)));
   need(key != "kernel.hostname", "sysctl \"kernel.hostname\" would contradict hostname: give that");
@@ -126,6 +130,15 @@ bool Spec::has(uint64_t kind) const {
 std::string Spec::annotation(const std::string& key) const {
   const auto found = annotations.find(key);
   return found == annotations.end() ? "" : found->second;
+}
+
+uint64_t Spec::changes() const {
+  uint64_t kinds = hostname.empty() && domainname.empty() ? 0 : CLONE_NEWUTS;
+  for (const auto& [key, value] : sysctl) {
+    std::string name = key;
+    kinds |= namespace_of_sysctl(name);
+  }
+  return kinds;
 }
 
 bool is_supported_version(std::string_view version) {

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "runtime/trusted.h"
 
 namespace jigsaw::runtime {
 namespace {
@@ -118,6 +119,7 @@ void check_id(std::string_view id) {
 StateDirectory StateDirectory::make(const std::string& state_root, const std::string& id) {
   check_id(id);
   files::make_directories(state_root, 0700);
+  check_state_root(state_root);
   const std::string path = fmt::format("{}/{}", state_root, id);
   if (::mkdir(path.c_str(), 0700) < 0) {
     throw errno == EEXIST ? fail("container id {} is in use", id) : system_error(errno, fmt::format("make directory {}", path));
@@ -137,7 +139,12 @@ std::optional<StateDirectory> StateDirectory::find(const std::string& state_root
   check_id(id);
   const std::string path = fmt::format("{}/{}", state_root, id);
   auto fd = files::open_if_exists(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  return fd ? std::optional(StateDirectory(path, std::move(*fd))) : std::nullopt;
+  if (!fd) {
+    return std::nullopt;
+  }
+  check_state_root(state_root);
+  check_state_directory(fd->get(), path);
+  return StateDirectory(path, std::move(*fd));
 }
 
 void StateDirectory::lock() {
@@ -237,6 +244,7 @@ std::vector<std::string> list_ids(const std::string& state_root) {
   if (!files::is_directory(state_root)) {
     return ids;
   }
+  check_state_root(state_root);
   for (const std::string& name : files::list(state_root)) {
     if (!name.starts_with('.')) {
       ids.push_back(name);

@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
+
 #include "base/error.h"
+#include "base/explain.h"
 #include "base/files.h"
 #include "base/sys.h"
 #include "rootfs/mountinfo.h"
@@ -33,6 +36,48 @@ std::string why_pivot_failed(int root) {
     return "the mount at / is shared: make it private first";
   }
   return "the new root must be a mount point below the present root";
+}
+
+// The mounts of `table` that are neither the old root itself nor part of the new one, those on top first.
+std::vector<MountEntry> mounts_to_leave(const std::vector<MountEntry>& table, int root) {
+  struct statx status {};
+  check(::statx(root, "", AT_EMPTY_PATH, STATX_MNT_ID, &status), "stat the new root");
+  std::set<int> kept = {static_cast<int>(status.stx_mnt_id)};
+  std::vector<MountEntry> result;
+  for (const MountEntry& entry : table) {
+    if (kept.contains(entry.parent)) {
+      kept.insert(entry.id);
+    } else if (!kept.contains(entry.id) && entry.target != "/") {
+      result.insert(result.begin(), entry);
+    }
+  }
+  return result;
+}
+
+// The old root is beneath the new one and has no name any more, but what is mounted in it still counts for the kernel:
+// whoever finds a procfs or a sysfs there with nothing hidden may mount a new one, with nothing hidden either.
+void let_go(const MountEntry& entry) {
+  const std::string below = entry.target.substr(1);
+  const int rc = ::umount2(below.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  explain::tell(rc, "a mount of the host that is now beneath the new root", [&] {
+    return explain::Call{"umount2", fmt::format("\"{}\", MNT_DETACH|UMOUNT_NOFOLLOW", below), fmt::format("umount -l {}", below)};
+  });
+  if (rc != 0 && errno != ENOENT && (entry.type == "proc" || entry.type == "sysfs")) {
+    sys::mount({.source = "tmpfs", .target = below, .type = "tmpfs", .flags = MS_RDONLY},
+               "the host holds this mount fast: it is covered instead");
+  }
+}
+
+void move_and_chroot(int root) {
+  const Fd old = files::open("/", O_PATH | O_DIRECTORY);
+  const std::vector<MountEntry> others = mounts_to_leave(mount_table(), root);
+  sys::mount({.source = ".", .target = "/", .flags = MS_MOVE}, "the new root covers the old one");
+  sys::chroot(".", "from here on / is the new root");
+  sys::fchdir(old.get(), "the old root", "what is left of it is let go from there");
+  for (const MountEntry& entry : others) {
+    let_go(entry);
+  }
+  sys::chdir("/", "and we are in the new one");
 }
 
 }  // namespace
@@ -74,9 +119,7 @@ void attach_root(int root, const std::string& path) {
 void enter_root(int root, RootChange how) {
   sys::fchdir(root, "the new root", "stand in the new root while the roots change places");
   if (how == RootChange::kMoveAndChroot) {
-    sys::mount({.source = ".", .target = "/", .flags = MS_MOVE}, "the new root covers the old one");
-    sys::chroot(".", "from here on / is the new root");
-    return sys::chdir("/", "and we are in it");
+    return move_and_chroot(root);
   }
   try {
     sys::pivot_root(".", ".", "the new root becomes /, and the old one is put on top of it");

@@ -37,9 +37,23 @@ std::pair<std::string, std::string> split_path(const std::string& path) {
                                     : std::pair{tidy.substr(0, slash), tidy.substr(slash + 1)};
 }
 
+dev_t number_of(const Device& device) {
+  return file_type(device.type) == S_IFIFO ? 0 : makedev(device.major, device.minor);
+}
+
+bool is_device(const struct stat& status, const Device& device) {
+  const mode_t type = file_type(device.type);
+  return (status.st_mode & S_IFMT) == type && (type == S_IFIFO || status.st_rdev == number_of(device));
+}
+
 void bind_from_host(int directory, const std::string& name, const Device& device) {
   const Fd host = sys::clone_mount(AT_FDCWD, device.path, sys::Depth::kThisMount,
                                    "in a user namespace mknod is forbidden: the host's own device is shown");
+  struct stat found {};
+  check(::fstat(host.get(), &found), "stat {}", device.path);
+  if (!is_device(found, device)) {  // another file of that name is not what was asked for
+    throw fail("{} is not the device {} {}:{} on this machine", device.path, device.type, device.major, device.minor);
+  }
   sys::mount_setattr(host.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC}, sys::Depth::kThisMount, device.path,
                      "a device is no program");
   Fd place(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -51,16 +65,14 @@ void bind_from_host(int directory, const std::string& name, const Device& device
 }
 
 void make_node(int directory, const std::string& name, const Device& device) {
-  const mode_t type = file_type(device.type);
-  const dev_t number = type == S_IFIFO ? 0 : makedev(device.major, device.minor);
   struct stat status {};
   if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-    if ((status.st_mode & S_IFMT) == type && (type == S_IFIFO || status.st_rdev == number)) {
+    if (is_device(status, device)) {
       return;
     }
     throw system_error(EEXIST, fmt::format("make device {}", device.path));
   }
-  sys::mknodat(directory, name, type | device.mode, number, "a program finds its devices by these files");
+  sys::mknodat(directory, name, file_type(device.type) | device.mode, number_of(device), "a program finds its devices by these files");
   if (device.uid != 0 || device.gid != 0) {
     const Fd node = files::open_at(directory, name, O_PATH | O_NOFOLLOW);
     sys::fchown(node.get(), device.uid, device.gid, device.path, "the owner that the configuration names");

@@ -1,9 +1,11 @@
 #include "rootfs/mounts.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 
@@ -74,6 +76,19 @@ void take_mode(int covered, int made, const std::string& name) {
   sys::fchmod(top.get(), status.st_mode & 07777, name, "the mode of the directory that it covers");
 }
 
+// The host's sysfs came with the host's tree of cgroups.
+void hide_cgroups(int root, const Mount& mount) {
+  constexpr const char* kWhy = "the cgroups of the host are not the container's business";
+  const auto place = find_in_root(root, mount.destination + "/fs/cgroup", O_PATH | O_DIRECTORY, kWhy, Links::kRefuse);
+  struct statfs system {};
+  if (!place || ::fstatfs(place->get(), &system) != 0 || system.f_type == SYSFS_MAGIC) {
+    return;
+  }
+  const std::vector<std::string> options = {"mode=755", "size=4k"};
+  const Fd cover = sys::new_filesystem("tmpfs", "jigsaw-mask", options, kSecure | MOUNT_ATTR_RDONLY, kWhy);
+  sys::move_mount(cover.get(), place->get(), mount.destination + "/fs/cgroup", kWhy);
+}
+
 }  // namespace
 
 Fd make_mount(const Mount& mount) {
@@ -95,6 +110,7 @@ Fd make_mount(const Mount& mount) {
   Mount host = mount;
   host.kind = MountKind::kRecursiveBind;
   host.source = "/sys";
+  host.recursive_set |= host.set;  // what is mounted below it is the host's as well
   return make_mount(host);
 }
 
@@ -110,6 +126,9 @@ void attach(int root, const Mount& mount, const Fd& made) {
     sys::mount_setattr(made.get(), {.propagation = flag & ~uint64_t{MS_REC}},
                        (flag & MS_REC) != 0 ? sys::Depth::kRecursive : sys::Depth::kThisMount, mount.destination,
                        "whether mounts made below it later are seen elsewhere");
+  }
+  if (mount.type == "sysfs" && !is_bind(mount)) {
+    hide_cgroups(root, mount);
   }
 }
 

@@ -38,8 +38,12 @@ void check_root(const Spec& spec, const Surroundings& surroundings) {
     throw Error("root.path is missing in config.json");
   }
   const std::string path = root_path(spec, surroundings.bundle);
+  const bool in_bundle = !spec.root_path.starts_with('/');
   struct stat status {};
-  check(::stat(path.c_str(), &status), "root.path {}", path);
+  check(::fstatat(AT_FDCWD, path.c_str(), &status, in_bundle ? AT_SYMLINK_NOFOLLOW : 0), "root.path {}", path);
+  if (S_ISLNK(status.st_mode)) {  // a bundle that was unpacked from elsewhere may name any directory of the host so
+    throw Error(fmt::format("root.path {} is a symbolic link", path), "give the directory itself, or an absolute path");
+  }
   if (!S_ISDIR(status.st_mode)) {
     throw system_error(ENOTDIR, fmt::format("root.path {}", path));
   }

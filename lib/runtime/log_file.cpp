@@ -14,7 +14,9 @@
 namespace jigsaw::runtime {
 
 log::Sink log_to_file(const std::string& path, LogFormat format, log::Level least) {
-  const auto file = std::make_shared<Fd>(files::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0644));
+  // Without O_NONBLOCK a FIFO that nobody reads would keep us here for ever.
+  const auto file = std::make_shared<Fd>(files::open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK, 0644));
+  ::fcntl(file->get(), F_SETFL, O_APPEND);
   return [file, format, least, path](log::Level level, std::string_view message) {
     if (level < least) {
       return;

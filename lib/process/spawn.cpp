@@ -117,7 +117,7 @@ namespace {
 [[noreturn]] void lead_the_way(const SpawnOptions& options, Channel& report, Channel& theirs, const Body& body) noexcept {
   try {
     options.by_way_of();
-    sys::Cloned cloned = sys::clone3({.flags = options.namespaces | CLONE_PARENT, .cgroup = options.cgroup}, options.why);
+    sys::Cloned cloned = sys::clone3({.flags = options.namespaces | CLONE_PARENT}, options.why);
     if (cloned.pid == 0) {
       report.close();
       run_child(theirs, body);
@@ -135,7 +135,8 @@ namespace {
 Child spawn_by_way(const SpawnOptions& options, const Body& body) {
   auto [ours, theirs] = Channel::make_pair();
   auto [heard, report] = Channel::make_pair();
-  const sys::Cloned between = sys::clone3({}, "a process that goes ahead into namespaces that we must not be in");
+  // The cgroup first: in another user namespace it may not be entered any more.
+  const sys::Cloned between = sys::clone3({.cgroup = options.cgroup}, "a process that goes ahead into namespaces that we must not be in");
   if (between.pid == 0) {
     ours.close();
     heard.close();

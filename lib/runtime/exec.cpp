@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -31,7 +32,14 @@ struct Target {
   cgroups::Cgroup cgroup;
   std::optional<security::SeccompProgram> filter;
   std::optional<Listener> listener;
+  Pipe pid;                      // brings the new process its pid outside, for the listener
 };
+
+void announce(const Target& target, int listener) {
+  pid_t pid = 0;
+  check(::read(target.pid.read_end.get(), &pid, sizeof pid), "read our pid");
+  announce(*target.listener, process_state(*target.listener, target.state, Status::kRunning, pid), listener);
+}
 
 Target find_target(const ExecOptions& options) {
   const StateDirectory directory = StateDirectory::open(options.state_root, options.id);
@@ -59,22 +67,32 @@ Target find_target(const ExecOptions& options) {
     throw fail("cgroup {} of the container does not exist", options.cgroup.empty() ? state.cgroup : options.cgroup);
   }
   cgroup.prepare_join();
-  return {std::move(state), std::move(*process), std::move(root), set, std::move(cgroup), load_filter(directory), connect_noted_listener(directory)};
+  auto listener = connect_noted_listener(directory);
+  Pipe announced = listener ? make_pipe() : Pipe();
+  return {std::move(state), std::move(*process), std::move(root), set, std::move(cgroup), load_filter(directory), std::move(listener),
+          std::move(announced)};
 }
 
-[[noreturn]] void become_process(const Target& target, const Process& process, const ExecOptions& options, process::Gate& gate) {
-  const std::string for_agent =
-      target.listener ? process_state(*target.listener, target.state, Status::kRunning, pid_outside()) : std::string();
-  sys::setsid("the program does not share the session of its caller");
+// In the process that goes ahead: the program's own is born with all of it entered. Until then it would have the host's
+// root and our descriptors for whoever looks at it in the container's /proc, and some may (CAP_SYS_PTRACE).
+void lead_into(Target& target, const Process& process) {
   set_affinity(process.affinity.initial);
   target.cgroup.join();
-  namespaces::enter_those_of(target.process.get(), target.namespaces & ~uint64_t{CLONE_NEWPID});
+  namespaces::enter_those_of(target.process.get(), target.namespaces);
   if (target.root) {
     enter_by_chroot(target.root.get());
   }
   if ((target.namespaces & CLONE_NEWUSER) != 0) {
     become_root_of_user_namespace();
   }
+  sys::prctl(PR_SET_DUMPABLE, "PR_SET_DUMPABLE", 0, "no process of the container may look into the one that is to come");
+  target.process.reset();
+  target.root.reset();
+  target.cgroup = cgroups::Cgroup::none("");
+}
+
+[[noreturn]] void become_process(const Target& target, const Process& process, const ExecOptions& options, process::Gate& gate) {
+  sys::setsid("the program does not share the session of its caller");
   set_affinity(process.affinity.final);
   Console console = open_console_inside(process);
   console.become_controlling_terminal();
@@ -85,8 +103,7 @@ Target find_target(const ExecOptions& options) {
   if (options.mode == RunOptions::Mode::kForeground) {
     die_with_parent();
   }
-  become_program(process, program, target.filter, [&](int listener) { announce(*target.listener, for_agent, listener); },
-                 options.preserve_fds);
+  become_program(process, program, target.filter, [&](int listener) { announce(target, listener); }, options.preserve_fds);
 }
 
 void hand_out(const ExecOptions& options, const process::Child& child) {
@@ -111,13 +128,14 @@ process::ExitStatus exec(const Process& process, const ExecOptions& options) {
   if (foreground) {
     guard.emplace();
   }
-  const Target target = find_target(options);
-  if ((target.namespaces & CLONE_NEWPID) != 0) {
-    // It takes effect for our next child, which is then visible in the container from the start.
-    namespaces::enter_those_of(target.process.get(), CLONE_NEWPID);
-  }
-  process::Child child = process::spawn({.cgroup = target.cgroup.unified(), .why = "a further process for the container"},
+  Target target = find_target(options);
+  process::Child child = process::spawn({.cgroup = target.cgroup.unified(), .by_way_of = [&] { lead_into(target, process); },
+                                         .why = "a further process for the container"},
                                         [&](process::Gate& gate) -> int { become_process(target, process, options, gate); });
+  if (target.listener) {
+    const pid_t pid = child.pid();
+    check(::write(target.pid.write_end.get(), &pid, sizeof pid), "tell the program's process its pid");
+  }
   child.release();
   std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
   Fd terminal = handed_over.empty() ? Fd() : std::move(handed_over.front());

@@ -13,16 +13,19 @@
 namespace jigsaw::runtime {
 namespace {
 
-cgroups::Cgroup cgroup_of(const State& state) {
-  return cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
-}
-
 State load_alive(const std::string& state_root, const std::string& id) {
   State state = StateDirectory::open(state_root, id).load();
   if (status_of(state) == Status::kStopped) {
     throw fail("container {} is not running", id);
   }
   return state;
+}
+
+cgroups::Cgroup need_cgroup(const State& state) {
+  if (state.cgroup.empty()) {
+    throw Error(fmt::format("container {} has no cgroup", state.id), "without privilege there was no place to make one");
+  }
+  return cgroup_of(state);
 }
 
 }  // namespace
@@ -39,7 +42,7 @@ Status current_status(const State& state) {
 void kill(const std::string& state_root, const std::string& id, int signal, Reach reach) {
   const State state = StateDirectory::open(state_root, id).load();
   const auto process = open_process(state);
-  if (reach == Reach::kAll) {
+  if (reach == Reach::kAll && !state.cgroup.empty()) {
     return cgroup_of(state).signal_all(signal);  // none at all is no error: shims make sure of that after the end
   }
   if (!process || !sys::send_signal(process->get(), signal, "what the caller has to say to the container")) {
@@ -59,11 +62,11 @@ void pause(const std::string& state_root, const std::string& id) {
   if (!state.started) {
     throw fail("container {} can't be paused: it is {}", id, name(status_of(state)));
   }
-  cgroup_of(state).freeze();
+  need_cgroup(state).freeze();
 }
 
 void resume(const std::string& state_root, const std::string& id) {
-  const cgroups::Cgroup cgroup = cgroup_of(load_alive(state_root, id));
+  const cgroups::Cgroup cgroup = need_cgroup(load_alive(state_root, id));
   if (!cgroup.frozen()) {
     throw fail("container {} is not paused", id);
   }
@@ -73,15 +76,18 @@ void resume(const std::string& state_root, const std::string& id) {
 void update(const std::string& state_root, const std::string& id, const cgroups::Limits& limits) {
   cgroups::validate(limits);
   const State state = load_alive(state_root, id);
+  const cgroups::Cgroup cgroup = need_cgroup(state);
   if (state.systemd) {
     const auto keeper = ::geteuid() == 0 ? cgroups::Scope::Keeper::kSystem : cgroups::Scope::Keeper::kUser;
     update_scope({.keeper = keeper, .unit = state.cgroup.substr(state.cgroup.rfind('/') + 1)}, limits);
   }
-  cgroup_of(state).apply(limits);
+  cgroup.apply(limits);
 }
 
 std::vector<pid_t> processes(const std::string& state_root, const std::string& id) {
-  std::vector<pid_t> pids = cgroup_of(load_alive(state_root, id)).processes();
+  const State state = load_alive(state_root, id);
+  const cgroups::Cgroup cgroup = cgroup_of(state);
+  std::vector<pid_t> pids = cgroup.exists() ? cgroup.processes() : std::vector<pid_t>{state.pid};
   std::sort(pids.begin(), pids.end());
   return pids;
 }

@@ -143,6 +143,10 @@ void prepare_process(const Process& process, pid_t pid) {
   }
 }
 
+cgroups::Cgroup cgroup_of(const State& state) {
+  return state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
+}
+
 std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory) {
   return security::load_saved(directory.path() + "/filter");
 }
@@ -201,15 +205,16 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
 
   StateDirectory directory = StateDirectory::make(surroundings.state_root, surroundings.id);
   directory.lock();
-  State state = first_state(spec, surroundings, path);
-  if (is_inhabited(layout, path)) {
+  const bool without_cgroup = !systemd && goes_without_cgroup(spec, layout, path);
+  State state = first_state(spec, surroundings, without_cgroup ? "" : path);
+  if (!without_cgroup && is_inhabited(layout, path)) {
     directory.remove();
     throw fail("the cgroup {} holds processes already", path);
   }
   cgroups::Cgroup cgroup = cgroups::Cgroup::none(path);
   Undo undo(directory, &cgroup);
   directory.save(state);
-  if (!systemd && !goes_without_cgroup(spec, layout, path)) {
+  if (!systemd && !without_cgroup) {
     cgroup = cgroups::Cgroup::create(layout, path);
     cgroup.apply(limits_with_devices(spec));
   }

@@ -58,12 +58,13 @@ Target find_target(const ExecOptions& options) {
   if (!open_process(state)) {
     throw fail("container {} is not running", options.id);
   }
-  // The cgroup of its first process, wherever that is by now: init systems move themselves.
-  const cgroups::Layout layout = cgroups::read_layout();
+  if (state.cgroup.empty() && !options.cgroup.empty()) {
+    throw fail("container {} has no cgroup, and so none below it", options.id);
+  }
   cgroups::Cgroup cgroup = options.cgroup.empty()
-                               ? cgroups::Cgroup::open(layout, state.cgroup)
-                               : cgroups::Cgroup::open(layout, state.cgroup + "/" + options.cgroup);
-  if (!cgroup.exists()) {
+                               ? cgroup_of(state)
+                               : cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup + "/" + options.cgroup);
+  if (!cgroup.exists() && !state.cgroup.empty()) {
     throw fail("cgroup {} of the container does not exist", options.cgroup.empty() ? state.cgroup : options.cgroup);
   }
   cgroup.prepare_join();

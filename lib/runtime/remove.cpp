@@ -37,7 +37,7 @@ void kill_process(const State& state) {
 
 // The cgroup's processes too: without a pid namespace of the container's own they do not die with its first one.
 void remove_all(StateDirectory& directory, const State& state) {
-  cgroups::Cgroup cgroup = cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
+  cgroups::Cgroup cgroup = cgroup_of(state);
   kill_process(state);
   cgroup.clear();
   directory.remove();

@@ -34,7 +34,7 @@ struct State {
   uint64_t pid_start = 0;         // its start time in clock ticks after boot
   bool created = false;           // creation came to its end
   bool started = false;           // the gate was opened
-  std::string cgroup;             // path below the trees' roots
+  std::string cgroup;             // path below the trees' roots; "": none, for want of privilege
   bool systemd = false;           // the cgroup is a scope of systemd's
   std::chrono::system_clock::time_point when;
   std::string owner;              // name of the user who made it

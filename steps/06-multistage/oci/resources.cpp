@@ -80,6 +80,9 @@ void print_stats(const std::string& id) {
   if (runtime::status_of(state) == runtime::Status::kStopped) {
     throw fail("container {} is not running", id);
   }
+  if (state.cgroup.empty()) {
+    throw fail("container {} has no cgroup: nothing is counted for it", id);
+  }
   const cgroups::Stats stats = cgroups::read_stats(cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup));
   std::fputs((json::dump(stats_json(id, stats)) + "\n").c_str(), stdout);
   std::fflush(stdout);

@@ -58,6 +58,7 @@ class EntryMaker : public TarSink {
   void make_file(const TarEntry& entry);
   void make_pseudo_link(const TarEntry& entry);
   void make_hard_link(const TarEntry& entry);
+  void describe_link(int directory, const TarEntry& entry);
   void make_symlink(const TarEntry& entry);
   void make_special(const TarEntry& entry);
   bool copy_up(const std::string& target);

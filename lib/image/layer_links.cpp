@@ -50,7 +50,23 @@ void EntryMaker::make_hard_link(const TarEntry& entry) {
   const int directory = *tree_.enter(parent_, Missing::kMake);
   make_or_replace(tree_, base_, "hard link",
                   [&] { return ::linkat(source.get(), target_name.c_str(), directory, base_.c_str(), 0); });
+  describe_link(directory, entry);
   touch(tree_.path_of(base_));
+}
+
+// A link's header describes the file again, nearly always in the same words. Where they differ the later ones count, as
+// they do for containerd, Docker and podman. What is the same is not set: a chown takes file capabilities away.
+void EntryMaker::describe_link(int directory, const TarEntry& entry) {
+  struct stat status {};
+  check(::fstatat(directory, base_.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat {}", text::quoted(name_));
+  const bool is_link = S_ISLNK(status.st_mode);
+  const bool same = status.st_uid == entry.uid && status.st_gid == entry.gid &&
+                    (is_link || (status.st_mode & 07777U) == entry.mode) && status.st_mtim.tv_sec == entry.mtime.tv_sec &&
+                    status.st_mtim.tv_nsec == entry.mtime.tv_nsec && entry.xattrs.empty();
+  if (!same) {
+    tree_.setter().set_at(directory, base_, attributes_of_entry(entry),
+                          is_link ? AttributeSetter::HasMode::kNo : AttributeSetter::HasMode::kYes);
+  }
 }
 
 // Brings a file of the parents into this layer, as overlayfs does on the first write: a link needs something

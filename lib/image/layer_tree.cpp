@@ -240,6 +240,9 @@ bool LayerTree::step(const std::string& name, Missing missing, std::vector<std::
     }
     if (below.kind == Below::Kind::kDirectory) {
       copy_directory(name, below);
+      if (missing != Missing::kMake) {
+        whiteout_only_.insert(path());
+      }
       return true;
     }
   }

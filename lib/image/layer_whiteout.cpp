@@ -56,10 +56,14 @@ void EntryMaker::white_out_overlay(const std::string& parent, const std::string&
     drop_copies(tree_.path_of(name));
     directory = tree_.enter(parent, Missing::kMakeForWhiteout);
   }
+  const std::string path = tree_.path_of(name);
+  if (tree_.only_for_whiteouts(path)) {
+    tree_.remove(name);  // it was made for whiteouts in it, and is gone itself
+  }
   struct stat status {};
   if (::fstatat(*directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     unionfs::make_whiteout(*directory, name);
-    tree_.note_whiteout(tree_.path_of(name));
+    tree_.note_whiteout(path);
   } else if (S_ISDIR(status.st_mode)) {
     tree_.make_opaque_directory(name);
   }

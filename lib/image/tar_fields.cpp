@@ -102,6 +102,9 @@ PaxRecords parse_pax(std::string_view text) {
 }
 
 std::optional<timespec> pax_time(std::string_view text) {
+  if (text.starts_with('+')) {
+    text.remove_prefix(1);
+  }
   const size_t point = text.find('.');
   const bool negative = text.starts_with('-');
   const auto seconds = text::to_i64(text.substr(0, point));

@@ -26,7 +26,7 @@ std::string percent_decoded(std::string_view text) {
   return result;
 }
 
-std::string base64_decoded(std::string_view text) {
+std::optional<std::string> base64_decoded(std::string_view text) {
   std::string result;
   uint32_t bits = 0;
   int have = 0;
@@ -37,7 +37,10 @@ std::string base64_decoded(std::string_view text) {
                       : c == '+'             ? 62
                       : c == '/'             ? 63
                                              : -1;
-    if (value < 0) {
+    if (value < 0 && c != '=') {
+      return std::nullopt;
+    }
+    if (c == '=') {
       break;
     }
     bits = bits << 6 | static_cast<uint32_t>(value);
@@ -58,7 +61,7 @@ uint64_t whole_number(std::optional<int64_t> number, std::string_view what) {
 }
 
 uint64_t whole_number(const std::string& text, std::string_view what) {
-  return whole_number(text::to_i64(text), what);
+  return whole_number(text::to_i64(text.starts_with('+') ? text.substr(1) : text), what);
 }
 
 void TarReader::State::apply_pax() {
@@ -66,7 +69,9 @@ void TarReader::State::apply_pax() {
     if (key.starts_with("SCHILY.xattr.")) {
       entry.xattrs[key.substr(13)] = value;
     } else if (key.starts_with("LIBARCHIVE.xattr.")) {
-      entry.xattrs.try_emplace(percent_decoded(key.substr(17)), base64_decoded(value));
+      if (const auto decoded = base64_decoded(value)) {
+        entry.xattrs.try_emplace(percent_decoded(key.substr(17)), *decoded);
+      }
     } else if (value.empty()) {
       continue;  // an empty value takes back what an earlier header said
     } else if (key == "path") {
@@ -79,12 +84,12 @@ void TarReader::State::apply_pax() {
       entry.uid = whole_number(value, "user ID");
     } else if (key == "gid") {
       entry.gid = whole_number(value, "group ID");
-    } else if (key == "mtime") {
+    } else if (key == "mtime" || key == "atime" || key == "ctime") {
       const auto time = pax_time(value);
       if (!time) {
         throw fail("a PAX header holds a wrong time");
       }
-      entry.mtime = *time;
+      entry.mtime = key == "mtime" ? *time : entry.mtime;
     }
   }
 }

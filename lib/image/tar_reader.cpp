@@ -82,7 +82,7 @@ void TarReader::State::take_header() {
   entry.size = size;
   read_fields(header);
   stored = entry.size;
-  sparse = type == 'S';
+  sparse = type == 'S' && std::memcmp(header.magic, "ustar ", 6) == 0;
   apply_pax();
   apply_long_names();
   if (is_header_only(type)) {
@@ -127,7 +127,6 @@ void TarReader::State::take_special() {
   } else if (special == 'L' || special == 'K') {
     text.resize(::strnlen(text.data(), text.size()));
     (special == 'L' ? long_name : long_link) = std::move(text);
-    (special == 'L' ? has_long_name : has_long_link) = true;
   } else {
     parse_pax(text);  // 'g' speaks of the archive as a whole; no layer tool obeys it, but it must be well formed
   }
@@ -146,10 +145,8 @@ void TarReader::State::read_fields(const TarHeaderBlock& header) {
   }
   entry.mtime.tv_sec = *mtime;
   if (std::memcmp(header.magic, "ustar", 5) == 0) {
-    if (header.typeflag == '3' || header.typeflag == '4') {
-      entry.device_major = static_cast<uint32_t>(number(header.device_major, "device number"));
-      entry.device_minor = static_cast<uint32_t>(number(header.device_minor, "device number"));
-    }
+    entry.device_major = static_cast<uint32_t>(number(header.device_major, "device number"));
+    entry.device_minor = static_cast<uint32_t>(number(header.device_minor, "device number"));
     const bool gnu = header.magic[5] == ' ';
     if (const std::string prefix = gnu ? "" : tar_text(header.prefix, sizeof header.prefix); !prefix.empty()) {
       entry.name = prefix + "/" + entry.name;
@@ -159,25 +156,27 @@ void TarReader::State::read_fields(const TarHeaderBlock& header) {
 
 // A GNU long name counts even beside a PAX path: archives with both are ambiguous, and this is how Go reads them.
 void TarReader::State::apply_long_names() {
-  if (has_long_name) {
+  if (!long_name.empty()) {
     entry.name = std::move(long_name);
   }
-  if (has_long_link) {
+  if (!long_link.empty()) {
     entry.link = std::move(long_link);
   }
-  has_long_name = has_long_link = false;
   long_name.clear();
   long_link.clear();
 }
 
 void TarReader::State::set_type(char typeflag) {
+  if (sparse) {
+    entry.type = TarType::kFile;
+    return;
+  }
   switch (typeflag) {
     case '\0':
       entry.type = entry.name.ends_with('/') ? TarType::kDirectory : TarType::kFile;
       break;
     case '0':
     case '7':
-    case 'S':
       entry.type = TarType::kFile;
       break;
     case '1':

@@ -67,7 +67,7 @@ void TarReader::State::apply_pax_sparse() {
       numbers.push_back(whole_number(pax.sparse[i].second, "sparse map"));
     }
   }
-  if (numbers.size() % 2 != 0) {
+  if (numbers.size() != 2 * whole_number(value("GNU.sparse.numblocks"), "number of sparse pieces")) {
     throw fail("a PAX header holds a wrong sparse map");
   }
   for (size_t i = 0; i < numbers.size(); i += 2) {

@@ -30,8 +30,6 @@ struct TarReader::State {
   PaxRecords pax;
   std::string long_name;
   std::string long_link;
-  bool has_long_name = false;
-  bool has_long_link = false;
 
   TarEntry entry;
   uint64_t stored = 0;   // bytes of content still to come

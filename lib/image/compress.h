@@ -1,8 +1,8 @@
 // Compressor: plain bytes in, compressed bytes out, a piece at a time: what push does with layers that were built here,
 // which the store keeps as plain tar.
 //
-// The same input gives the same output on every machine (no time stamp, no name, no thread count in it), so that pushing
-// twice finds the blob there. The input is cut into pieces that threads compress side by side, each a gzip member or zstd
+// The same input gives the same output on machines of one kind (no time stamp, no name, no thread count in it), so that
+// pushing twice finds the blob there. The input is cut into pieces that threads compress side by side, each a gzip member or zstd
 // frame of its own; one after the other they are one stream to every reader (RFC 1952, 2.2; RFC 8878, 3.1).
 #pragma once
 

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <memory>
 
@@ -15,6 +17,8 @@
 #include "base/explain.h"
 #include "base/files.h"
 #include "base/text.h"
+#include "security/seccomp_cache.h"
+#include "security/seccomp_newer.h"
 
 namespace jigsaw::security {
 namespace {
@@ -104,9 +108,13 @@ struct Release {
 };
 using Context = std::unique_ptr<void, Release>;
 
+uint32_t architecture_token(const std::string& name) {
+  return ::seccomp_arch_resolve_name(text::lower(name.substr(std::string_view("SCMP_ARCH_").size())).c_str());
+}
+
 void add_architectures(scmp_filter_ctx context, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
-    const uint32_t token = ::seccomp_arch_resolve_name(text::lower(name.substr(std::string_view("SCMP_ARCH_").size())).c_str());
+    const uint32_t token = architecture_token(name);
     if (token != 0 && ::seccomp_arch_exist(context, token) != 0) {
       check_rc(::seccomp_arch_add(context, token), fmt::format("add {}", name));
     }
@@ -145,6 +153,46 @@ void add_rule(scmp_filter_ctx context, const SeccompRule& rule, uint32_t action)
   }
 }
 
+// The highest number that the rules name, for this machine's architecture and those of the filter.
+std::vector<Newest> newest_of(const Seccomp& seccomp) {
+  std::vector<uint32_t> tokens = {::seccomp_arch_native()};
+  for (const std::string& name : seccomp.architectures) {
+    const uint32_t token = architecture_token(name);
+    if (token != 0 && std::find(tokens.begin(), tokens.end(), token) == tokens.end()) {
+      tokens.push_back(token);
+    }
+  }
+  std::vector<Newest> result;
+  for (const uint32_t token : tokens) {
+    int highest = 0;
+    for (const SeccompRule& rule : seccomp.rules) {
+      for (const std::string& name : rule.names) {
+        highest = std::max(highest, ::seccomp_syscall_resolve_name_arch(token, name.c_str()));
+      }
+    }
+    if (highest > 0) {
+      const bool x32 = token == SCMP_ARCH_X32;
+      result.push_back({x32 ? uint32_t{AUDIT_ARCH_X86_64} : token, x32, static_cast<uint32_t>(highest)});
+    }
+  }
+  return result;
+}
+
+// ENOSYS for what is newer than the filter, where the rest is refused with another number anyway. Who kills or asks for the
+// rest shall do so, and a filter without room for it stays as it is.
+std::vector<char> with_newer_refused(const Seccomp& seccomp, std::vector<char> instructions) {
+  if (seccomp.default_action != "SCMP_ACT_ERRNO" || seccomp.default_error_number == ENOSYS) {
+    return instructions;
+  }
+  const std::vector<sock_filter> before = refuse_newer(newest_of(seccomp));
+  const size_t size = before.size() * sizeof(sock_filter);
+  if ((instructions.size() + size) / sizeof(sock_filter) <= BPF_MAXINSNS) {
+    instructions.insert(instructions.begin(), size, '\0');
+    std::memcpy(instructions.data(), before.data(), size);
+  }
+  return instructions;
+}
+
 std::vector<char> exported(scmp_filter_ctx context) {
   const Fd memory(check(::memfd_create("seccomp", MFD_CLOEXEC), "make a memory file"));
   check_rc(::seccomp_export_bpf(context, memory.get()), "compile the filter");
@@ -167,52 +215,13 @@ std::vector<char> compile_now(const Seccomp& seccomp) {
       add_rule(context.get(), rule, action);
     }
   }
-  return exported(context.get());
-}
-
-// The rules as one text: what a cached program was compiled from.
-std::string canonical(const Seccomp& seccomp) {
-  std::string text = fmt::format("{} {} {}\n", seccomp.default_action, seccomp.default_error_number.value_or(EPERM),
-                                 fmt::join(seccomp.architectures, ","));
-  for (const SeccompRule& rule : seccomp.rules) {
-    text += fmt::format("{} {} {}", fmt::join(rule.names, ","), rule.action, rule.error_number.value_or(EPERM));
-    for (const SeccompArgument& argument : rule.arguments) {
-      text += fmt::format(" {} {} {} {}", argument.index, argument.comparison, argument.value, argument.second_value);
-    }
-    text += '\n';
+  std::vector<char> instructions = with_newer_refused(seccomp, exported(context.get()));
+  if (instructions.size() / sizeof(sock_filter) > BPF_MAXINSNS) {
+    throw Error(fmt::format("seccomp: the filter has {} instructions, and the kernel takes {}", instructions.size() / sizeof(sock_filter),
+                            BPF_MAXINSNS),
+                "name fewer system calls, arguments or architectures");
   }
-  return text + '\0';
-}
-
-uint64_t fnv1a(std::string_view text) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : text) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  }
-  return hash;
-}
-
-// A program in a file: "FLAGS NOTIFIES LENGTH\n", the rules it was made from (of that length), the instructions.
-std::string saved_form(const SeccompProgram& program, std::string_view rules) {
-  std::string bytes = fmt::format("{} {} {}\n{}", program.flags, program.notifies ? 1 : 0, rules.size(), rules);
-  bytes.append(program.instructions.begin(), program.instructions.end());
-  return bytes;
-}
-
-// Nothing if the file is none of ours, or was made from other rules than `wanted`.
-std::optional<SeccompProgram> parse_saved(std::string_view bytes, std::optional<std::string_view> wanted) {
-  const size_t line = bytes.find('\n');
-  const auto fields = line == std::string_view::npos ? std::vector<std::string_view>() : text::words(bytes.substr(0, line));
-  const auto length = fields.size() == 3 ? text::to_u64(fields[2]) : std::nullopt;
-  if (!length || *length > bytes.size() - line - 1 || (wanted && bytes.substr(line + 1, *length) != *wanted)) {
-    return std::nullopt;
-  }
-  bytes.remove_prefix(line + 1 + *length);
-  SeccompProgram program;
-  program.flags = static_cast<unsigned>(text::parse_u64(fields[0], "the filter's flags", UINT32_MAX));
-  program.notifies = fields[1] == "1";
-  program.instructions.assign(bytes.begin(), bytes.end());
-  return program;
+  return instructions;
 }
 
 }  // namespace
@@ -254,38 +263,13 @@ SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_director
   if (program.notifies) {
     program.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
   }
-  // A cache entry begins with the rules it was made from: a hash that fits by accident, or by intent, does no harm.
-  const std::string rules = fmt::format("{} {} {}", program.flags, program.notifies, canonical(seccomp));
-  const std::string entry = fmt::format("{}/{:016x}", cache_directory, fnv1a(rules));
-  if (!cache_directory.empty()) {
-    const auto cached = files::read_if_exists(entry);
-    if (auto found = cached ? parse_saved(*cached, rules) : std::nullopt) {
-      found->cached_at = entry;
-      return std::move(*found);
-    }
+  const std::string rules = rules_text(seccomp, program);
+  if (auto cached = take_cached(cache_directory, rules)) {
+    return std::move(*cached);
   }
   program.instructions = compile_now(seccomp);
-  if (!cache_directory.empty()) {
-    files::make_directories(cache_directory, 0700);
-    if (files::list(cache_directory).size() >= 64) {
-      files::remove_tree(cache_directory);
-      files::make_directories(cache_directory, 0700);
-    }
-    files::replace(entry, saved_form(program, rules), {.sync = false});
-    program.cached_at = entry;
-  }
+  keep_cached(program, cache_directory, rules);
   return program;
-}
-
-void save(const SeccompProgram& program, const std::string& path) {
-  if (program.cached_at.empty() || ::link(program.cached_at.c_str(), path.c_str()) != 0) {
-    files::replace(path, saved_form(program, ""), {.sync = false});
-  }
-}
-
-std::optional<SeccompProgram> load_saved(const std::string& path) {
-  const auto bytes = files::read_if_exists(path);
-  return bytes ? parse_saved(*bytes, std::nullopt) : std::nullopt;
 }
 
 Fd load(const SeccompProgram& program) {

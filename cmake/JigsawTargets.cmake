@@ -63,3 +63,11 @@ function(jigsaw_program name)
     install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()
 endfunction()
+
+# The program begins in lib/runtime/own_binary_entry.cpp where it is static and the processor is one that file knows;
+# elsewhere its main() does the same.
+function(jigsaw_leaves_own_binary name)
+  if(JIGSAW_STATIC AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
+    target_link_options(${name} PRIVATE -Wl,-e,jigsaw_entry -Wl,-u,jigsaw_entry)
+  endif()
+endfunction()

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -20,7 +21,6 @@ namespace jigsaw::runtime {
 namespace {
 
 constexpr const char* kPath = "/proc/self/exe";
-constexpr const char* kMarker = "_JIGSAW_OWN_BINARY";  // set to the file's path for the protected program
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
 // Nobody can write to it, or no container of ours could: without root, one has only ids of ours.
@@ -49,14 +49,17 @@ Fd sealed_copy(int source) {
 
 }  // namespace
 
-void leave_own_binary(char** argv) {
+void leave_own_binary(int argc, char** argv) {
+  if (std::none_of(argv + std::min(argc, 1), argv + argc, enters_containers)) {
+    return;
+  }
   const Fd own = files::open(kPath, O_RDONLY);
-  const char* former = ::getenv(kMarker);
+  const char* former = ::getenv(kOwnBinaryVariable);
   if (former != nullptr || is_protected(own.get())) {  // the former alone ends a circle if a kernel does not show what we did
     if (former != nullptr) {
       process::remember_own_path(former);
     }
-    ::unsetenv(kMarker);
+    ::unsetenv(kOwnBinaryVariable);
     if (::geteuid() == 0) {
       sys::prctl(PR_SET_DUMPABLE, "PR_SET_DUMPABLE", 0, "no process may look into us or our /proc entries");
     }
@@ -68,7 +71,7 @@ void leave_own_binary(char** argv) {
   } catch (const Error&) {
     safe = sealed_copy(own.get());  // without privilege, or on a kernel before 5.12
   }
-  ::setenv(kMarker, process::own_path().c_str(), 1);
+  ::setenv(kOwnBinaryVariable, process::own_path().c_str(), 1);
   ::execveat(safe.get(), "", argv, ::environ, AT_EMPTY_PATH);
   throw system_error(errno, "execute ourselves from a read-only place");
 }

@@ -1,7 +1,5 @@
 // jigsaw: all the pieces together. A table of commands, each in a file of its own below commands/.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <string_view>
 
 #include "base/cli.h"
 #include "commands/commands.h"
@@ -40,20 +38,15 @@ constexpr cli::NamedCommand kCommands[] = {
     {"copy", [](CLI::App& app) { add_transfer(app, "copy", "copy an image from one place to another"); }},
 };
 
-// The commands whose processes go into a container, where others could reach for the file they were executed from.
-bool enters_containers(std::string_view word) { return word == "run" || word == "exec" || word == "build"; }
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (std::any_of(argv + 1, argv + argc, enters_containers)) {
-    const int failed = cli::report_errors("jigsaw", [argv] {
-      runtime::leave_own_binary(argv);
-      return 0;
-    });
-    if (failed != 0) {
-      return failed;
-    }
+  const int failed = cli::report_errors("jigsaw", [argc, argv] {
+    runtime::leave_own_binary(argc, argv);
+    return 0;
+  });
+  if (failed != 0) {
+    return failed;
   }
   return cli::run_main(argc, argv, {"jigsaw", "build and run containers", commands::as_root_of_a_namespace}, [](CLI::App& app) {
     commands::add_settings(app);

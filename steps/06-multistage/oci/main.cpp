@@ -1,6 +1,4 @@
 // jigsaw-oci: an OCI runtime for podman, Docker, containerd and Kubernetes, on the same lib/runtime that teaches.
-#include <algorithm>
-#include <string_view>
 
 #include "base/cli.h"
 #include "oci/commands.h"
@@ -30,21 +28,16 @@ constexpr cli::NamedCommand kCommands[] = {
     {"restore", [](CLI::App& app) { oci::add_refused(app, "restore"); }},
 };
 
-// The commands whose process goes into a container, where others could reach for the file it was executed from.
-bool enters_containers(std::string_view word) { return word == "create" || word == "run" || word == "exec"; }
-
 }  // namespace
 
 int main(int argc, char** argv) {
   const cli::Program program{"jigsaw-oci", "run containers as the OCI runtime specification describes them"};
-  if (std::any_of(argv + 1, argv + argc, enters_containers)) {
-    const int failed = cli::report_errors(program.name, [argv] {
-      runtime::leave_own_binary(argv);
-      return 0;
-    });
-    if (failed != 0) {
-      return failed;
-    }
+  const int failed = cli::report_errors(program.name, [argc, argv] {
+    runtime::leave_own_binary(argc, argv);
+    return 0;
+  });
+  if (failed != 0) {
+    return failed;
   }
   return cli::run_main(argc, argv, program, [](CLI::App& app) {
     oci::add_globals(app);

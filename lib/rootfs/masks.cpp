@@ -4,15 +4,30 @@
 #include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 
 #include "base/error.h"
+#include "base/explain.h"
 #include "base/files.h"
 #include "base/sys.h"
 #include "rootfs/safe_path.h"
 
 namespace jigsaw::rootfs {
+namespace {
+
+// Clones what lies at `path` of a mount that is attached nowhere, as kernels can since 6.15; nothing on others (EINVAL).
+Fd try_clone_detached(int mount, const char* path, sys::Why why) {
+  const long rc = ::syscall(SYS_open_tree, mount, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  explain::tell(rc, why, [&] {
+    return explain::Call{"open_tree", fmt::format("{}, \"{}\", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC", mount, path), ""};
+  });
+  return Fd(static_cast<int>(rc));
+}
+
+}  // namespace
 
 Masks Masks::make() {
   constexpr const char* kWhy = "an empty file and an empty directory of our own, to cover others with";
@@ -22,8 +37,11 @@ Masks Masks::make() {
   sys::mkdirat(covers.get(), "directory", 0555, kWhy);
   sys::mknodat(covers.get(), "file", S_IFREG | 0444, 0, kWhy);
   sys::mount_setattr(covers.get(), {.set = MOUNT_ATTR_RDONLY}, sys::Depth::kThisMount, "the covers", kWhy);
+  if (Fd directory = try_clone_detached(covers.get(), "directory", kWhy)) {
+    return {std::move(directory), sys::clone_mount(covers.get(), "file", sys::Depth::kThisMount, kWhy)};
+  }
   const Fd place = files::open("/", O_PATH | O_DIRECTORY);
-  sys::move_mount(covers.get(), place.get(), "/", "only what is attached can be cloned");
+  sys::move_mount(covers.get(), place.get(), "/", "this kernel clones only what is attached");
   Fd directory = sys::clone_mount(covers.get(), "directory", sys::Depth::kThisMount, kWhy);
   Fd file = sys::clone_mount(covers.get(), "file", sys::Depth::kThisMount, kWhy);
   sys::unmount("/", MNT_DETACH, "the clones are enough");

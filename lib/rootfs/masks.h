@@ -13,7 +13,7 @@ namespace jigsaw::rootfs {
 // An empty read-only file and an empty read-only directory, as mounts that are not attached yet.
 class Masks {
  public:
-  // Call it before attach_root(): the file system is put on "/" for a moment, since only what is attached can be cloned.
+  // Call it before attach_root(): before Linux 6.15 only what is attached can be cloned, and it is put on "/" for a moment.
   static Masks make();
   // Covers each of `paths` that exists in `root`.
   void cover(int root, std::span<const std::string> paths);

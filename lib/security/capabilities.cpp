@@ -27,16 +27,31 @@ constexpr std::array<std::string_view, 41> kNames = {
 
 constexpr CapabilitySet bit(int number) { return CapabilitySet{1} << number; }
 
-// The kernel's newest capability: those above are refused with EINVAL.
+bool is_in_bounding_set(int number) { return ::prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1; }
+
+// The kernel's newest capability: those above are refused with EINVAL. Most likely it is the newest that we know.
 int last_capability() {
   static const int last = [] {
-    int number = 0;
-    while (number < 63 && ::prctl(PR_CAPBSET_READ, number + 1, 0, 0, 0) >= 0) {
+    const auto is_known = [](int number) { return number < 64 && ::prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0; };
+    int number = static_cast<int>(kNames.size()) - 1;
+    while (number > 0 && !is_known(number)) {
+      --number;
+    }
+    while (is_known(number + 1)) {
       ++number;
     }
     return number;
   }();
   return last;
+}
+
+// Of `asked`, those that are in the bounding set: one system call for each.
+CapabilitySet read_bounding(CapabilitySet asked) {
+  CapabilitySet found = 0;
+  for (int number = 0; number <= last_capability(); ++number) {
+    found |= (asked & bit(number)) != 0 && is_in_bounding_set(number) ? bit(number) : 0;
+  }
+  return found;
 }
 
 struct Words {
@@ -121,7 +136,10 @@ CapabilitySet default_capabilities() {
 
 CapabilitySet every_capability() { return bit(last_capability() + 1) - 1; }
 
-Capabilities current_capabilities() {
+namespace {
+
+// `bounding`: which of the bounding set to look for.
+Capabilities current_of(CapabilitySet bounding) {
   Words words;
   check(::syscall(SYS_capget, &words.header, words.data.data()), "read our capabilities");
   const auto join = [](uint32_t low, uint32_t high) { return low | (CapabilitySet{high} << 32); };
@@ -129,12 +147,17 @@ Capabilities current_capabilities() {
   now.effective = join(words.data[0].effective, words.data[1].effective);
   now.permitted = join(words.data[0].permitted, words.data[1].permitted);
   now.inheritable = join(words.data[0].inheritable, words.data[1].inheritable);
-  for (int number = 0; number <= last_capability(); ++number) {
-    now.bounding |= ::prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1 ? bit(number) : 0;
+  now.bounding = read_bounding(bounding);
+  const CapabilitySet may_be_ambient = now.permitted & now.inheritable;  // capabilities(7): no others ever are
+  for (int number = 0; may_be_ambient != 0 && number <= last_capability(); ++number) {
     now.ambient |= ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1 ? bit(number) : 0;
   }
   return now;
 }
+
+}  // namespace
+
+Capabilities current_capabilities() { return current_of(every_capability()); }
 
 CapabilitySet adjust(CapabilitySet base, const std::vector<std::string>& add, const std::vector<std::string>& drop) {
   const auto bits = [](const std::string& word) {
@@ -157,21 +180,23 @@ Capabilities for_user(CapabilitySet set, uid_t uid) {
 Capabilities grantable(const Capabilities& wanted) { return allowed(wanted, current_capabilities()); }
 
 Capabilities limit_bounding_and_keep(const Capabilities& wanted) {
-  const Capabilities now = current_capabilities();
-  const CapabilitySet can_have = now.permitted;
-  const CapabilitySet missing = (wanted.permitted | wanted.effective | wanted.bounding | wanted.ambient) & ~(can_have & now.bounding);
+  const CapabilitySet all_wanted = wanted.permitted | wanted.effective | wanted.bounding | wanted.ambient;
+  const Capabilities now = current_of(all_wanted);
+  const CapabilitySet missing = all_wanted & ~(now.permitted & now.bounding);
   if (missing != 0) {
     log::warning("these capabilities can't be granted here, and are left out: {}", text::join(names_of(missing), ", "));
   }
   const Capabilities left = allowed(wanted, now);
   for (int number = 0; number <= last_capability(); ++number) {
-    if ((now.bounding & ~left.bounding & bit(number)) != 0) {
-      const int rc = ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0);
-      explain::tell(rc, "nothing that is executed from here on can win this capability back", [&] {
-        return explain::Call{"prctl", fmt::format("PR_CAPBSET_DROP, {}", capability_name(number)), ""};
-      });
-      check(rc, "drop {} from the bounding set", capability_name(number));
+    if ((left.bounding & bit(number)) != 0) {
+      continue;
     }
+    const int rc = ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0);
+    explain::tell(rc, "nothing that is executed from here on can win this capability back", [&] {
+      return explain::Call{"prctl", fmt::format("PR_CAPBSET_DROP, {}", capability_name(number)), ""};
+    });
+    // Without CAP_SETPCAP nothing can be dropped; what has gone already need not be.
+    check(rc < 0 && errno == EPERM && !is_in_bounding_set(number) ? 0 : rc, "drop {} from the bounding set", capability_name(number));
   }
   sys::prctl(PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS", 1, "the change of user would take all capabilities: keep them for now");
   return left;

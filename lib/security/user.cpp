@@ -18,20 +18,15 @@ constexpr size_t kLimit = 4U << 20;       // bytes of one account file
 constexpr uint64_t kMaxId = 0xfffffffe;   // 4294967295 means "no change" to the kernel
 
 std::string read_regular(int root, const std::string& path) {
-  Fd fd;
-  try {
-    fd = sys::openat2(root, path, {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS},
-                      "names of users and groups are the container's own");
-  } catch (const Error& error) {
-    const int number = error.error_number();
-    if (number == ENOENT || number == ENOTDIR || number == ELOOP) {
-      return {};
-    }
-    if (number == ENXIO || number == ENODEV) {  // a socket, or a device without a driver
-      throw fail("/{} is not a regular file", path);
-    }
-    throw;
+  const Fd fd = sys::try_openat2(root, path, {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS},
+                                 "names of users and groups are the container's own");
+  if (!fd && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) {
+    return {};
   }
+  if (!fd && (errno == ENXIO || errno == ENODEV)) {  // a socket, or a device without a driver
+    throw fail("/{} is not a regular file", path);
+  }
+  check(fd ? 0 : -1, "open /{}", path);
   struct stat status {};
   check(::fstat(fd.get(), &status), "stat /{}", path);
   if (!S_ISREG(status.st_mode)) {

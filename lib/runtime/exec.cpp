@@ -48,7 +48,9 @@ Target find_target(const ExecOptions& options) {
   if (!process || !state.created) {
     throw fail("container {} is not running", options.id);
   }
-  if (current_status(state) == Status::kPaused) {
+  const cgroups::Layout layout = cgroups::read_layout();
+  cgroups::Cgroup cgroup = state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(layout, state.cgroup);
+  if (state.started && cgroup.exists() && cgroup.frozen()) {
     throw fail("container {} is paused", options.id);
   }
   const std::string pid = std::to_string(state.pid);
@@ -61,9 +63,9 @@ Target find_target(const ExecOptions& options) {
   if (state.cgroup.empty() && !options.cgroup.empty()) {
     throw fail("container {} has no cgroup, and so none below it", options.id);
   }
-  cgroups::Cgroup cgroup = options.cgroup.empty()
-                               ? cgroup_of(state)
-                               : cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup + "/" + options.cgroup);
+  if (!options.cgroup.empty()) {
+    cgroup = cgroups::Cgroup::open(layout, state.cgroup + "/" + options.cgroup);
+  }
   if (!cgroup.exists() && !state.cgroup.empty()) {
     throw fail("cgroup {} of the container does not exist", options.cgroup.empty() ? state.cgroup : options.cgroup);
   }

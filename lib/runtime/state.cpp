@@ -76,10 +76,16 @@ std::string progress(const State& state) {
 
 // The file, or nothing if its creator died before it was written. Its progress may be changed while it is read: what was
 // read twice alike was whole.
-std::optional<std::string> read_unchanging(const std::string& path) {
-  std::optional<std::string> text = files::read_if_exists(path);
-  while (text && !text->empty()) {
-    std::optional<std::string> again = files::read_if_exists(path);
+std::optional<std::string> read_unchanging(int directory, const std::string& shown) {
+  const Fd file(::openat(directory, kFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file && errno == ENOENT) {
+    return std::nullopt;
+  }
+  check(file ? 0 : -1, "open {}", shown);
+  std::string text = files::read_fd(file.get(), shown);
+  while (!text.empty()) {
+    std::string again(text.size() + 1, '\0');
+    again.resize(static_cast<size_t>(check(::pread(file.get(), again.data(), again.size(), 0), "read {}", shown)));
     if (again == text) {
       return text;
     }
@@ -159,11 +165,12 @@ bool StateDirectory::try_lock() {
 void StateDirectory::unlock() { ::flock(fd_.get(), LOCK_UN); }
 
 std::optional<State> StateDirectory::try_load() const {
-  auto text = read_unchanging(fmt::format("{}/{}", path_, kFile));
+  const std::string shown = path_ + "/" + kFile;
+  auto text = read_unchanging(fd_.get(), shown);
   if (!text) {
     return std::nullopt;
   }
-  const json::Document document(std::move(*text), path_ + "/" + kFile);
+  const json::Document document(std::move(*text), shown);
   const json::View view = document.root();
   State state;
   state.id = view.at("id").string();

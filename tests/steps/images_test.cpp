@@ -67,6 +67,46 @@ TEST_F(ImageCommands, ImportsCompressedArchivesAndRefusesBrokenOnes) {
   EXPECT_THAT(jigsaw({"images"}).out, Not(HasSubstr("cut")));
 }
 
+TEST_F(ImageCommands, ListsAreFilteredAndFormattedAsDockersUsersKnow) {
+  files::replace(place_.path() + "/a", "a");
+  for (const std::string name : {"one/tool:1", "one/tool:2", "host.example:5000/two:1"}) {
+    ASSERT_EQ(jigsaw({"tag", "jigsaw/base", name}).code, 0);
+  }
+  ASSERT_EQ(test::sh("tar -C " + place_.path() + " -cf " + place_.path() + "/a.tar a").code, 0);
+  ASSERT_EQ(jigsaw({"import", "-c", "LABEL kind=import", place_.path() + "/a.tar", "labelled"}).code, 0);
+  const auto names = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"images", "--format", "{{.Repository}}:{{.Tag}}"});
+    const test::Result result = jigsaw(words);
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  EXPECT_EQ(names({"one/tool"}), "one/tool:1\none/tool:2\n");
+  EXPECT_EQ(names({"tool:2"}), "one/tool:2\n");
+  EXPECT_EQ(names({"nosuch"}), "");
+  EXPECT_EQ(names({"--filter", "reference=*/two"}), "host.example:5000/two:1\n");
+  EXPECT_EQ(names({"-f", "label=kind=import"}), "labelled:latest\n");
+  EXPECT_EQ(names({"-f", "label=kind", "-f", "reference=one/*"}), "");
+  EXPECT_EQ(names({"-f", "dangling=true"}), "");
+  EXPECT_EQ(names({"-f", "since=jigsaw/base"}), "labelled:latest\n");
+  EXPECT_THAT(names({"-f", "before=labelled"}), HasSubstr("jigsaw/base"));
+  EXPECT_EQ(jigsaw({"images", "-f", "kind=x"}).code, 125);
+  EXPECT_EQ(jigsaw({"images", "-f", "dangling=maybe"}).code, 125);
+  EXPECT_THAT(jigsaw({"images", "--format", "table {{.Tag}}\\t{{.Repository}}", "one/tool:1"}).out,
+              ::testing::MatchesRegex("TAG +REPOSITORY\n1 +one/tool\n"));
+  EXPECT_THAT(jigsaw({"images", "--format", "json", "labelled"}).out, HasSubstr("{\"Repository\":\"labelled\",\"Tag\":\"latest\""));
+  EXPECT_EQ(test::sh("echo '" + jigsaw({"images", "-q"}).out + "' | wc -w").out, "2\n");  // each id once
+  EXPECT_EQ(jigsaw({"history", "-q", "labelled"}).out.size(), 13U);
+  EXPECT_EQ(jigsaw({"history", "--format", "{{.Size}}", "--human=false", "labelled"}).out, "10240\n");
+}
+
+TEST_F(ImageCommands, AnImageThatCannotBeRemovedKeepsNoOther) {
+  ASSERT_EQ(jigsaw({"tag", "jigsaw/base", "x:1"}).code, 0);
+  const test::Result result = jigsaw({"rmi", "nosuch", "x:1"});
+  EXPECT_EQ(result.code, 125);
+  EXPECT_THAT(result.err, HasSubstr("no such image: \"nosuch\""));
+  EXPECT_EQ(result.out, "untagged: x:1\n");
+}
+
 TEST_F(ImageCommands, MistakesGiveOneLineAndAHint) {
   const test::Result missing = jigsaw({"unpack", "nosuch", place_.path() + "/x"});
   EXPECT_EQ(missing.code, 125);

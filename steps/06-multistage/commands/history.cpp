@@ -1,11 +1,13 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "base/cli.h"
 #include "base/error.h"
-#include "base/table.h"
 #include "base/text.h"
 #include "commands/image_commands.h"
+#include "commands/listing.h"
 #include "image/names.h"
 
 namespace jigsaw::commands {
@@ -13,11 +15,27 @@ namespace {
 
 struct HistoryOptions {
   std::string image;
+  std::string format;
+  bool quiet = false;
   bool whole = false;
+  bool human = true;
 };
 
 std::string shortened(const std::string& text, size_t limit) {
   return text.size() <= limit ? text : text.substr(0, limit - 3) + "...";
+}
+
+// A step, and the layer that it made, if it made one.
+json::Value row(const HistoryOptions& options, const image::History& entry, const image::Descriptor* layer) {
+  const auto time = text::parse_rfc3339(entry.created);
+  const uint64_t size = layer != nullptr ? layer->size : 0;
+  return json::Value{
+      {"ID", layer == nullptr ? "<none>" : options.whole ? layer->digest.text() : layer->digest.short_id()},
+      {"CreatedAt", entry.created},
+      {"CreatedSince", !time ? "" : options.human ? text::human_age(*time) : entry.created},
+      {"CreatedBy", options.whole ? entry.created_by : shortened(text::printable_line(entry.created_by), 60)},
+      {"Size", options.human ? text::human_size(size) : std::to_string(size)},
+      {"Comment", entry.comment}};
 }
 
 int history(const HistoryOptions& options) {
@@ -25,29 +43,19 @@ int history(const HistoryOptions& options) {
   const files::Lock lock = store.use();
   const image::Tag tag = image::named(store, options.image);
   const image::Image image = store.read_image(tag.descriptor, options.image);
-  std::vector<std::vector<std::string>> rows;
+  const std::vector<image::Descriptor>& layers = image.manifest.layers;
+  std::vector<json::Value> rows;
   size_t layer = 0;
   for (const image::History& entry : image.config.history) {
-    const auto time = text::parse_rfc3339(entry.created);
-    const bool has_layer = !entry.empty_layer && layer < image.manifest.layers.size();
-    const std::string digest = has_layer ? image.manifest.layers[layer].digest.text() : "";
-    const uint64_t size = has_layer ? image.manifest.layers[layer].size : 0;
-    layer += has_layer ? 1 : 0;
-    rows.push_back({has_layer ? (options.whole ? digest : digest.substr(7, 12)) : "<none>",
-                    time ? text::human_age(*time) : "",
-                    options.whole ? entry.created_by : shortened(text::printable_line(entry.created_by), 60),
-                    text::human_size(size), entry.comment});
+    const bool has_layer = !entry.empty_layer && layer < layers.size();
+    rows.push_back(row(options, entry, has_layer ? &layers[layer++] : nullptr));
   }
-  for (; layer < image.manifest.layers.size(); ++layer) {  // layers that the history does not speak of
-    const image::Descriptor& blob = image.manifest.layers[layer];
-    rows.push_back({options.whole ? blob.digest.text() : blob.digest.short_id(), "", "",
-                    text::human_size(blob.size), ""});
+  for (; layer < layers.size(); ++layer) {  // layers that the history does not speak of
+    rows.push_back(row(options, {}, &layers[layer]));
   }
-  Table table({"LAYER", "CREATED", "CREATED BY", "SIZE", "COMMENT"});
-  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
-    table.add(*row);
-  }
-  std::fputs(table.text().c_str(), stdout);
+  std::reverse(rows.begin(), rows.end());
+  const Columns columns = {{"LAYER", "ID"}, {"CREATED", "CreatedSince"}, {"CREATED BY", "CreatedBy"}, {"SIZE", "Size"}, {"COMMENT", "Comment"}};
+  std::fputs(listing(rows, columns, options.quiet ? "{{.ID}}" : options.format).c_str(), stdout);
   return 0;
 }
 
@@ -57,6 +65,9 @@ void add_history(CLI::App& app) {
   static HistoryOptions options;
   CLI::App* command = app.add_subcommand("history", "show how an image was made, the last step first");
   command->add_option("image", options.image, "its name or id")->required();
+  command->add_option("--format", options.format, kFormatHelp);
+  command->add_flag("-q,--quiet", options.quiet, "the layers' digests only");
+  command->add_flag("-H,--human{true}", options.human, "=false: sizes in bytes, times in full");
   command->add_flag("--no-trunc", options.whole, "whole digests and commands");
   cli::on_run(*command, [] { return history(options); });
 }

@@ -70,14 +70,19 @@ void remove(const image::Store& store, const std::string& name, bool force) {
 
 int rmi(const RmiOptions& options) {
   const image::Store store = open_store();
+  int code = 0;
   {
     const files::Lock lock = store.use();
-    for (const std::string& name : options.images) {
-      remove(store, name, options.force);
+    for (const std::string& name : options.images) {  // one that can't be removed keeps no other
+      const int failed = cli::report_errors("jigsaw", [&] {
+        remove(store, name, options.force);
+        return 0;
+      });
+      code = failed != 0 ? failed : code;
     }
   }
   store.collect(image::Store::Wait::kNo);  // if others are at work, what is left goes with a later clean-up
-  return 0;
+  return code;
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ class Unpacker : public image::TarSink {
   }
 
  private:
-  // Where a name of the archive belongs; links in its directories are followed in the image's root.
+  // Where a name of the archive belongs; links in its directories are followed as if the destination were the root.
   std::string place_of(const std::string& name) {
     size_t depth = 0;
     for (size_t at = 0; at <= name.size();) {
@@ -75,8 +75,7 @@ class Unpacker : public image::TarSink {
       depth += !part.empty() && part != "." && part != ".." ? 1 : 0;
       at = slash + 1;
     }
-    const std::string path = join_path(destination_, clean_path(name));
-    return layer_.tree().resolve(path, Tree::LastLink::kKeep);
+    return layer_.tree().resolve(name, Tree::LastLink::kKeep, destination_);
   }
 
   void clear_the_way() {
@@ -148,8 +147,7 @@ ArchiveKind archive_kind(int fd) {
     return ArchiveKind::kNone;
   }
   const auto* header = reinterpret_cast<const image::TarHeaderBlock*>(block.data());
-  const bool is_tar = header->name[0] != '\0' && image::tar_checksum_fits(*header);
-  return is_tar ? ArchiveKind::kPlain : ArchiveKind::kNone;
+  return image::tar_checksum_fits(*header) ? ArchiveKind::kPlain : ArchiveKind::kNone;
 }
 
 void unpack_archive(LayerWriter& layer, int fd, const std::string& name, const std::string& destination,

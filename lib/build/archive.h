@@ -1,7 +1,7 @@
 // ADD archive.tar /there/: an archive's files, made within a layer.
 //
-// As tar would do it in a chroot of the image: names are cleaned and must stay below the destination, links on the way
-// are followed within the image, what stands in the way is replaced unless both are directories. Directories that the
+// As tar would do it in a chroot of the destination: names are cleaned and must stay below it, links on the way are
+// followed within it, what stands in the way is replaced unless both are directories. Directories that the
 // archive only implies are made as root's with mode 0755. Times, owners (unless --chown says otherwise), modes and
 // extended attributes are the archive's.
 #pragma once

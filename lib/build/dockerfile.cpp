@@ -212,7 +212,7 @@ class Parser {
     }
     if (name == "escape") {
       if (value != "\\" && value != "`") {
-        throw place.error(fmt::format("the escape character can't be {}", text::quoted(value)),
+        throw place.error(fmt::format("invalid escape character {}", text::quoted(value)),
                           "it is \\ (the default) or `");
       }
       file_.escape = value[0];
@@ -242,7 +242,7 @@ class Parser {
       if (!closed) {
         const size_t offset = statement.text.find("<<");
         throw statement.place(offset, statement.text.find_first_of(" \t", offset) - offset)
-            .error(fmt::format("unterminated here-document: no line holds just {}", text::quoted(heredoc.name)),
+            .error(fmt::format("unterminated heredoc: no line holds just {}", text::quoted(heredoc.name)),
                    fmt::format("end the text with {} on a line of its own, without blanks around it",
                                heredoc.name));
       }

@@ -225,7 +225,7 @@ class Expander {
       throw missing("the closing }");
     }
     if ((trims && empty_counts_as_unset) || (!trims && form != "+" && form != "-" && form != "?")) {
-      throw Error(fmt::format("unknown form ${{{}{}{}…}}", variable, empty_counts_as_unset ? ":" : "", form),
+      throw Error(fmt::format("unsupported modifier in ${{{}{}{}…}}", variable, empty_counts_as_unset ? ":" : "", form),
                   "known are ${v:-w} ${v-w} ${v:+w} ${v+w} ${v:?w} ${v?w} ${v#p} ${v##p} ${v%p} ${v%%p} ${v/p/r} "
                   "${v//p/r}");
     }

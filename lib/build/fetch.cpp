@@ -139,7 +139,7 @@ std::unique_ptr<files::TemporaryDirectory> fetch_file(const image::Store& store,
     image::Hasher hasher(wanted.algorithm());
     hasher.update(files::read(file, size_t{1} << 40));
     if (const image::Digest got = hasher.finish(); got != wanted) {
-      throw fail("{} has the digest {}, not {}", address, got.text(), wanted.text());
+      throw fail("digest mismatch: {} has {}, not {}", address, got.text(), wanted.text());
     }
   }
   return directory;

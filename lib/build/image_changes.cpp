@@ -117,6 +117,7 @@ struct Apply {
   }
   std::string operator()(const Cmd& cmd) {
     image.config.cmd = words(cmd.command);
+    image.config.args_escaped = true;
     memory.cmd_set = true;
     return "CMD " + quoted_list(image.config.cmd);
   }

@@ -24,7 +24,7 @@ std::vector<std::string> words_of(const Statement& statement) {
 Error too_few(const Statement& statement, const std::vector<std::string>& words) {
   const std::string name = text::upper(statement.keyword);
   if (words.empty()) {
-    return statement.keyword_place().error(fmt::format("{} needs at least two arguments: what to copy, and where to",
+    return statement.keyword_place().error(fmt::format("{} requires at least two arguments: what to copy, and where to",
                                                        name),
                                            fmt::format("for example: {} app.py /srv/", name));
   }
@@ -32,7 +32,7 @@ Error too_few(const Statement& statement, const std::vector<std::string>& words)
   std::string base = only.substr(only.find_last_of('/') + 1);
   base = base.empty() || base == "." || base == ".." ? "app" : base;
   return statement.arguments_place().error(
-      fmt::format("{} needs at least two arguments, but {} is the only one: is it what to copy, or where to?", name,
+      fmt::format("{} requires at least two arguments, but {} is the only one: is it what to copy, or where to?", name,
                   text::quoted(only)),
       fmt::format("the last argument is the destination in the image: {0} {1} . puts it into the working directory, "
                   "{0} {1} /{2} gives it a name",

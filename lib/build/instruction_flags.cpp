@@ -50,7 +50,7 @@ FlagValues::FlagValues(const Statement& statement, std::initializer_list<FlagSpe
     if (spec->kind == FlagKind::kSwitch) {
       value = switch_value(place, name, value);
     } else if (!value) {
-      throw place.error(fmt::format("the flag --{} needs a value", name),
+      throw place.error(fmt::format("missing value of the flag --{}", name),
                         fmt::format("write --{}=…, with = and without blanks", name));
     }
     values_[name].push_back(*value);

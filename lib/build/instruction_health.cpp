@@ -72,7 +72,7 @@ Healthcheck parse_healthcheck(const Statement& statement) {
   const std::string_view rest = trim_blanks(arguments.substr(type.size()));
   const std::string kind = text::upper(type);
   if (kind.empty()) {
-    throw statement.keyword_place().error("HEALTHCHECK needs at least one argument",
+    throw statement.keyword_place().error("HEALTHCHECK requires at least one argument",
                                           "write HEALTHCHECK CMD and the command, or HEALTHCHECK NONE");
   }
   Healthcheck health;

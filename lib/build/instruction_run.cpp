@@ -239,7 +239,7 @@ std::string mount_from(std::string_view text) {
     from = field.substr(equals + 1);
     const size_t dollar = from.find('$');
     if (dollar != std::string::npos && dollar + 1 != from.size()) {
-      throw Error("from= of a mount takes no variables",
+      throw Error("variable expansion is not supported in from= of a mount",
                   "give the stage a fixed name first: FROM $image AS name, then from=name");
     }
   }
@@ -265,7 +265,7 @@ Run parse_run(const Statement& statement) {
   } else if (network == "host") {
     run.network = Run::Network::kHost;
   } else if (flags.given("network") && network != "default") {
-    throw flags.place("network").error(fmt::format("--network can't be {}", text::quoted(network)),
+    throw flags.place("network").error(fmt::format("invalid network mode {}", text::quoted(network)),
                                        "it is default, none or host");
   }
   run.security = flags.text("security");

@@ -25,7 +25,7 @@ std::string one_argument(const Statement& statement, std::string_view example) {
   no_flags(statement);
   if (statement.arguments.empty()) {
     throw statement.keyword_place().error(
-        fmt::format("{} needs exactly one argument", text::upper(statement.keyword)),
+        fmt::format("{} requires exactly one argument", text::upper(statement.keyword)),
         fmt::format("for example {} {}", text::upper(statement.keyword), example));
   }
   return statement.arguments;
@@ -47,7 +47,7 @@ From parse_from(const Statement& statement) {
     return statement.place(statement.arguments_offset + word.offset, word.text.size());
   };
   if (words.size() != 3 || text::lower(words[1].text) != "as") {
-    throw at(words[1]).error("FROM takes one argument, or three: FROM image AS name",
+    throw at(words[1]).error("FROM requires one argument, or three: FROM image AS name",
                              words.size() == 2 && text::lower(words[1].text) == "as"
                                  ? "the stage name is missing after AS"
                                  : "name a stage with AS; one FROM names one image");
@@ -68,13 +68,13 @@ std::vector<KeyValue> parse_pairs(const Statement& statement) {
   const std::string_view arguments = statement.arguments;
   const std::vector<Word> words = split_quoted(arguments, statement.escape);
   if (words.empty()) {
-    throw statement.keyword_place().error(fmt::format("{} needs at least one argument", name),
+    throw statement.keyword_place().error(fmt::format("{} requires at least one argument", name),
                                           fmt::format("for example {} NAME=value", name));
   }
   if (words[0].text.find('=') == std::string::npos) {
     const size_t blank = arguments.find_first_of(" \t\v\f\r");
     if (blank == std::string_view::npos) {
-      throw statement.arguments_place().error(fmt::format("{} needs a name and a value", name),
+      throw statement.arguments_place().error(fmt::format("{} must have two arguments: a name and a value", name),
                                               fmt::format("write {} {}=value", name, words[0].text));
     }
     return {{.key = std::string(arguments.substr(0, blank)),
@@ -101,7 +101,7 @@ Arg parse_arg(const Statement& statement) {
   no_flags(statement);
   const std::vector<Word> words = split_quoted(statement.arguments, statement.escape);
   if (words.empty()) {
-    throw statement.keyword_place().error("ARG needs at least one argument", "write ARG NAME or ARG NAME=default");
+    throw statement.keyword_place().error("ARG requires at least one argument", "write ARG NAME or ARG NAME=default");
   }
   Arg arg;
   for (const Word& word : words) {
@@ -128,7 +128,7 @@ Volume parse_volume(const Statement& statement) {
     }
   }
   if (volume.paths.empty()) {
-    throw statement.keyword_place().error("VOLUME needs at least one argument", "for example VOLUME /data");
+    throw statement.keyword_place().error("VOLUME requires at least one argument", "for example VOLUME /data");
   }
   for (std::string& path : volume.paths) {
     path = text::trim(path);
@@ -146,7 +146,7 @@ Expose parse_expose(const Statement& statement) {
     expose.ports.push_back(std::move(word.text));
   }
   if (expose.ports.empty()) {
-    throw statement.keyword_place().error("EXPOSE needs at least one argument", "for example EXPOSE 8080");
+    throw statement.keyword_place().error("EXPOSE requires at least one argument", "for example EXPOSE 8080");
   }
   std::sort(expose.ports.begin(), expose.ports.end());
   return expose;
@@ -160,7 +160,7 @@ Shell parse_shell(const Statement& statement) {
                                             "for example SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]");
   }
   if (words->empty()) {
-    throw statement.arguments_place().error("SHELL needs at least one argument", "for example SHELL [\"/bin/sh\", \"-c\"]");
+    throw statement.arguments_place().error("SHELL requires at least one argument", "for example SHELL [\"/bin/sh\", \"-c\"]");
   }
   return {std::move(*words)};
 }

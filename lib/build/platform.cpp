@@ -70,7 +70,7 @@ Platform host_platform() {
 Platform parse_platform(std::string_view text) {
   const std::vector<std::string_view> parts = text::split(text, '/');
   if (parts.size() > 3 || !std::all_of(parts.begin(), parts.end(), is_part)) {
-    throw Error(fmt::format("{} is no platform", text::quoted(text)),
+    throw Error(fmt::format("{} is an invalid platform", text::quoted(text)),
                 "write it as linux/amd64, linux/arm64 or linux/arm/v7");
   }
   Platform platform = host_platform();

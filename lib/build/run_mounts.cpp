@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -160,8 +161,12 @@ RunMounts::Place RunMounts::cache_place(size_t index, const std::string& room) {
   const std::string base = runner_.workshop().cache.directory() + "/mounts";
   files::make_directories(base, 0700);
   const std::string start = binds_[index] ? binds_[index]->digest : "";
+  // As with BuildKit, one id holds a directory for each owner and mode that mounts of it ask for.
+  const bool owned = mount.uid || mount.gid || mount.mode;
+  const std::string owner = !owned ? "" : fmt::format("\n{}:{} {:o}", mount.uid.value_or(0), mount.gid.value_or(0),
+                                                      mount.mode.value_or(0755));
   for (size_t copy = 0;; ++copy) {
-    const std::string name = image::digest_of(fmt::format("{}\n{}\n{}", id, start, copy)).hex();
+    const std::string name = image::digest_of(fmt::format("{}\n{}\n{}{}", id, start, copy, owner)).hex();
     place.source = fmt::format("{}/{}", base, name);
     if (mount.sharing == Mount::Sharing::kLocked) {
       locks_.push_back(files::Lock::take(place.source + ".lock"));
@@ -199,7 +204,7 @@ void RunMounts::secret(size_t index, const std::string&, std::vector<std::string
   const std::optional<std::string> value = secret_value(runner_.workshop().options, mount.id);
   if (!value) {
     if (mount.required) {
-      throw fail("the secret '{}' is required but was not given", mount.id)
+      throw fail("secret '{}' not found: the mount requires it", mount.id)
           .with_hint(fmt::format("build with --secret id={},src=FILE", mount.id));
     }
     return;
@@ -231,7 +236,7 @@ void RunMounts::agent(size_t index, const std::string&, std::vector<std::string>
     // Scripts that look for the variable find it all the same, as with BuildKit.
     environment.push_back("SSH_AUTH_SOCK=" + target_of(mount, index, runner_.result().config.config.working_dir));
     if (mount.required) {
-      throw fail("the ssh agent '{}' is required but was not given", id).with_hint("build with --ssh " + id);
+      throw fail("ssh agent '{}' not found: the mount requires it", id).with_hint("build with --ssh " + id);
     }
     return;
   }
@@ -268,7 +273,9 @@ void RunMounts::prepare(const std::string& room, const std::optional<InlineFile>
 }
 
 void RunMounts::add_to(runtime::Spec& spec) const {
-  for (const Place& place : places_) {
+  std::vector<Place> sorted = places_;  // the outer ones first: in whatever order they are written, none covers another
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Place& a, const Place& b) { return a.target < b.target; });
+  for (const Place& place : sorted) {
     runtime::MountPoint point;
     point.destination = place.target;
     point.set = place.attributes;
@@ -283,7 +290,14 @@ void RunMounts::add_to(runtime::Spec& spec) const {
       point.kind = rootfs::MountKind::kBind;
       point.source = place.source;
     }
-    spec.mounts.push_back(std::move(point));
+    // In place of what every container has there: a tmpfs on /dev/shm, say.
+    const auto same = std::find_if(spec.mounts.begin(), spec.mounts.end(),
+                                   [&](const runtime::MountPoint& each) { return each.destination == point.destination; });
+    if (same != spec.mounts.end()) {
+      *same = std::move(point);
+    } else {
+      spec.mounts.push_back(std::move(point));
+    }
   }
 }
 

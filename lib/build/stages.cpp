@@ -101,7 +101,7 @@ Stage start_stage(const Plan& plan, const RecipeStage& written) {
   const std::string as_written = from.image;
   from.image = expand_at(instruction, as_written, plan.globals, plan.escape);
   if (from.image.empty()) {
-    throw instruction.place.error(fmt::format("the base name is empty: {} has no value", as_written),
+    throw instruction.place.error(fmt::format("the base name is blank: {} has no value", as_written),
                                   "declare it before the first FROM: ARG NAME=value, or give --build-arg NAME=value");
   }
   if (!from.platform.empty()) {
@@ -137,7 +137,7 @@ Origin copy_origin(const Plan& plan, const Copy& copy, const Instruction& instru
   }
   const Expansion expansion = expand(copy.from, {}, {.escape = plan.escape});
   if (expansion.text != copy.from) {
-    throw instruction.place.error("--from takes no variables",
+    throw instruction.place.error("variable expansion is not supported in --from",
                                   "give the stage a fixed name: FROM $image AS name, then COPY --from=name");
   }
   if (const std::optional<uint64_t> number = text::to_u64(copy.from)) {
@@ -191,7 +191,7 @@ void refuse_circles(const Plan& plan) {
       }
       if (marks[origin.stage] == Mark::kOpen) {
         throw place.error(fmt::format("circular dependency: stage {} needs itself", plan.stages[origin.stage].label),
-                          "a stage can only take from stages that are finished before it");
+                          "a stage can only take from stages that are defined before it");
       }
       visit(origin.stage);
     };
@@ -216,7 +216,7 @@ void refuse_later_stages(const Plan& plan, const Stage& stage) {
       if (origin.kind == Origin::Kind::kStage && origin.stage >= stage.index) {
         throw planned.instruction.place.error(
             fmt::format("can't take files from stage {}: it comes later in the file", plan.stages[origin.stage].label),
-            fmt::format("move FROM … AS {} above this stage", plan.stages[origin.stage].label));
+            fmt::format("it needs to be defined before: move FROM … AS {} above this stage", plan.stages[origin.stage].label));
       }
     }
   }
@@ -291,7 +291,8 @@ size_t find_target(const Plan& plan, const std::string& target) {
   for (const Stage& stage : plan.stages) {
     names.push_back(stage.label);
   }
-  throw Error(fmt::format("no stage {} to build{}", text::quoted(target), text::did_you_mean(text::lower(target), names)),
+  throw Error(fmt::format("target stage {} could not be found{}", text::quoted(target),
+                          text::did_you_mean(text::lower(target), names)),
               fmt::format("the stages are {}", text::join(names, ", ")));
 }
 

@@ -49,7 +49,7 @@ bool Tree::hidden(const Directory& parent, const std::string& name, bool is_dire
 
 Tree::DirectoryHandle Tree::open_root() {
   auto root = std::make_shared<Directory>();
-  root->path = "/";
+  root->path.assign(1, '/');  // (an assigned "/" makes g++ 12 warn of an overlap)
   for (size_t layer = 0; layer < layers_.size(); ++layer) {
     root->parts.push_back({layer, files::open(layers_[layer], O_RDONLY | O_DIRECTORY)});
   }
@@ -179,7 +179,7 @@ std::string Tree::read_link(const DirectoryHandle& parent, const std::string& na
   return {target, static_cast<size_t>(size)};
 }
 
-std::string Tree::resolve(const std::string& path, LastLink last) {
+std::string Tree::resolve(const std::string& path, LastLink last, const std::string& root) {
   std::vector<std::string> todo;  // components still to walk, the next one at the back
   const auto push = [&](std::string_view text) {
     std::vector<std::string_view> parts = text::split(text, '/');
@@ -190,13 +190,15 @@ std::string Tree::resolve(const std::string& path, LastLink last) {
     }
   };
   push(clean_path(path));
-  std::string at = "/";
+  std::string at = root;
   int links = 0;
   while (!todo.empty()) {
     const std::string name = std::move(todo.back());
     todo.pop_back();
     if (name == "..") {
-      at = parent_path(at);
+      if (at != root) {
+        at = parent_path(at);
+      }
       continue;
     }
     const DirectoryHandle parent = directory(at);
@@ -210,7 +212,7 @@ std::string Tree::resolve(const std::string& path, LastLink last) {
     }
     const std::string target = read_link(parent, name);
     if (target.starts_with('/')) {
-      at = "/";
+      at = root;
     }
     push(target);
   }

@@ -67,8 +67,8 @@ class Tree {
 
   enum class LastLink { kFollow, kKeep };
   // `path` without links, as it is within the tree: "/lib/x" -> "/usr/lib/x". What does not exist stays as written.
-  // Throws ELOOP after 255 links.
-  std::string resolve(const std::string& path, LastLink last = LastLink::kFollow);
+  // Throws ELOOP after 255 links. Nothing leads out of `root`, a path that is resolved already: the result is below it.
+  std::string resolve(const std::string& path, LastLink last = LastLink::kFollow, const std::string& root = "/");
 
   // The whole content of a regular file, links followed in the tree; nothing if there is no such file. Throws if it is
   // something else than a regular file, or larger than `limit`.

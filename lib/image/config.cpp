@@ -78,7 +78,8 @@ RunConfig read_run_config(const View& view) {
                    .stop_signal = view.string_or("StopSignal", ""),
                    .healthcheck = std::nullopt,
                    .shell = view.strings_or_none("Shell"),
-                   .on_build = view.strings_or_none("OnBuild")};
+                   .on_build = view.strings_or_none("OnBuild"),
+                   .args_escaped = view.boolean_or("ArgsEscaped", false)};
   if (const auto labels = view.find("Labels")) {
     result.labels = labels->string_map();
   }
@@ -107,6 +108,9 @@ Value write_run_config(const RunConfig& config) {
   list("Env", config.env);
   list("Entrypoint", config.entrypoint);
   list("Cmd", config.cmd);
+  if (config.args_escaped) {
+    value["ArgsEscaped"] = true;
+  }
   if (config.healthcheck) {
     value["Healthcheck"] = write_healthcheck(*config.healthcheck);
   }

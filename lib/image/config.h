@@ -43,6 +43,7 @@ struct RunConfig {
   std::optional<Healthcheck> healthcheck;
   std::vector<std::string> shell;
   std::vector<std::string> on_build;
+  bool args_escaped = false;  // Docker's mark that CMD is a list of words; the spec calls it deprecated
 };
 
 struct History {

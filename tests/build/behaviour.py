@@ -73,6 +73,9 @@ def outputs(f):
     f.good(f.build(c, "-t", "named", "-o", f"type=docker,dest={f.work}/d.tar"))
     with tarfile.open(f.work / "d.tar") as tar:
         assert any("named" in name for name in json.load(tar.extractfile("manifest.json"))[0]["RepoTags"])
+    f.good(f.build(f.context("FROM scratch\nCMD a b\n"), "-o", f"type=oci,dest={f.work}/cmd,tar=false"))
+    texts = [path.read_text() for path in (f.work / "cmd/blobs/sha256").iterdir()]
+    assert any('"ArgsEscaped":true' in text for text in texts), "docker's mark of a CMD is not in the config"
     for wrong in ("type=nosuch,dest=x", "type=local", "dest=x", "type=oci,foo=1", "type=local,dest=x,tar=false"):
         done = f.build(c, "-o", wrong)
         assert done.returncode == 125 and b"--output" in done.stderr, (wrong, done.stderr)

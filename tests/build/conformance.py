@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 EXPECTED = HERE / "expected.json"
 PEERS = {"buildah": ("buildah",), "buildkit": ("buildkitd", "buildctl", "runc")}
-SOURCES = {"buildah": "buildah 1.28.2", "buildkit": "BuildKit 0.24.0", None: "reviewed"}
+SOURCES = {"buildah": "buildah 1.28.2", "buildkit": "BuildKit 0.26.3", None: "reviewed"}
 UNIQUE = ("/id",)  # paths whose content is new in every build that is not cached
 
 
@@ -62,8 +62,11 @@ def write_tar(path, members):
     with tarfile.open(path, {"bz2": "w:bz2", "xz": "w:xz"}.get(kind, "w"), fileobj=file) as tar:
         for member in members:
             name, _, content = member.partition("=")
+            name, _, target = name.partition("->")
             info = tarfile.TarInfo(name)
             info.size, info.mode, info.mtime = len(content), 0o644, 1
+            if target:
+                info.type, info.linkname = tarfile.SYMTYPE, target
             tar.addfile(info, io.BytesIO(content.encode()))
     if file:
         file.close()

@@ -65,7 +65,7 @@ TEST(Reference, RefusalsSayWhyAndHow) {
     parse_reference("team/App:1");
     FAIL() << "accepted";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("must be lower case"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("must be lowercase"));
     EXPECT_THAT(error.hint(), testing::HasSubstr("app"));
   }
 }

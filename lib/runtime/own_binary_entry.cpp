@@ -64,7 +64,11 @@ long read_only_mount(const char* path) {
   attributes.propagation = 0;
   attributes.userns_fd = 0;
   const long failed = call(SYS_mount_setattr, mount, address(""), AT_EMPTY_PATH, address(&attributes), sizeof attributes);
-  return failed < 0 ? failed : mount;
+  if (failed < 0) {
+    call(SYS_close, mount);
+    return failed;
+  }
+  return mount;
 }
 
 }  // namespace
@@ -100,6 +104,7 @@ extern "C" [[gnu::used, gnu::visibility("hidden")]] void jigsaw_before_libc(uint
   variables[count] = path;
   variables[count + 1] = nullptr;
   call(SYS_execveat, mount, address(""), address(argv), address(variables), AT_EMPTY_PATH);
+  call(SYS_close, mount);
 }
 
 // The stack pointer is kept in a register that calls preserve; _start finds everything as the kernel left it.

@@ -12,7 +12,8 @@
 namespace jigsaw::runtime {
 namespace {
 
-constexpr int kPatience = 10'000;  // milliseconds
+constexpr int kPatience = 10'000;      // milliseconds that a process is given to end
+constexpr int kUsualPatience = 50;     // milliseconds in which one that is not frozen has ended
 
 // A process that somebody froze (cgroup v1), perhaps elsewhere, does not even take a SIGKILL before it is thawed.
 void thaw(const State& state) {
@@ -22,12 +23,20 @@ void thaw(const State& state) {
   }
 }
 
+bool ends_within(const Fd& process, int milliseconds) {
+  pollfd wait{process.get(), POLLIN, 0};
+  return ::poll(&wait, 1, milliseconds) != 0;
+}
+
 void kill_process(const State& state) {
-  if (const auto process = open_process(state)) {
+  const auto process = open_process(state);
+  if (!process) {
+    return;
+  }
+  sys::send_signal(process->get(), SIGKILL, "the container ends here");
+  if (!ends_within(*process, kUsualPatience)) {
     thaw(state);
-    sys::send_signal(process->get(), SIGKILL, "the container ends here");
-    pollfd wait{process->get(), POLLIN, 0};
-    if (::poll(&wait, 1, kPatience) == 0) {
+    if (!ends_within(*process, kPatience)) {
       throw fail("process {} did not end within {} s of SIGKILL", state.pid, kPatience / 1000);
     }
   }

@@ -1,6 +1,7 @@
 // Registry: one repository on a registry, in the words of the OCI distribution spec.
 //
 //     manifest()      GET  /v2/<name>/manifests/<tag or digest>
+//     tags()          GET  /v2/<name>/tags/list
 //     fetch_blob()    GET  /v2/<name>/blobs/<digest>             goes on with Range where a connection broke
 //     has_blob()      HEAD /v2/<name>/blobs/<digest>
 //     upload…()       POST /v2/<name>/blobs/uploads/ → Location; PATCH … ; PUT …?digest=
@@ -50,6 +51,8 @@ class Registry {
 
   // Text of a manifest or index by tag or digest. Nothing if the tag still is `known`.
   std::optional<FetchedManifest> manifest(const std::string& tag_or_digest, const std::optional<Digest>& known = {});
+  // All tags of the repository, sorted.
+  std::vector<std::string> tags();
   // Hands the bytes from `offset` to descriptor.size to `sink`, in order, or throws.
   void fetch_blob(const Descriptor& descriptor, const std::function<void(std::string_view)>& sink, uint64_t offset = 0);
   // A small blob, verified.

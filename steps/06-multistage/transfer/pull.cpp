@@ -18,6 +18,7 @@ struct PullOptions {
   std::vector<std::string> images;
   std::string platform;
   bool dry_run = false;
+  bool all_tags = false;
   RegistryFlags registry;
   Output output;
 };
@@ -79,6 +80,29 @@ void pull_one(const PullOptions& options, const image::Store& store, const std::
   std::fputs(fmt::format("{}\n", image.id().text()).c_str(), stdout);
 }
 
+// The images that a word of the command line stands for: one, or all of a repository.
+std::vector<std::string> wanted(const PullOptions& options, const std::string& text) {
+  if (!options.all_tags) {
+    return {text};
+  }
+  const image::Location from = image::parse_location(text);
+  if (from.kind != image::Location::Kind::kPlain && from.kind != image::Location::Kind::kRegistry) {
+    throw fail("--all-tags is for registries, not for {}", text::quoted(text));
+  }
+  const image::Reference reference = image::parse_reference(from.name);
+  if (!reference.tag.empty() || !reference.digest.empty()) {
+    throw Error(fmt::format("--all-tags and a tag: {}", text::quoted(text)), "leave the tag away, or the flag");
+  }
+  std::vector<std::string> names;
+  for (const std::string& tag : image::Registry(reference, image::Registry::Access::kPull, options.registry.options()).tags()) {
+    names.push_back(fmt::format("docker://{}:{}", reference.name(), tag));
+  }
+  if (names.empty()) {
+    throw fail("{} has no tags", reference.name());
+  }
+  return names;
+}
+
 }  // namespace
 
 void add_pull(CLI::App& app) {
@@ -88,6 +112,7 @@ void add_pull(CLI::App& app) {
   command->add_option("image", options->images, "registry_name/user_name/image_name:tag")->required();
   command->add_option("--platform", options->platform,
                       "of several, the image for OS/ARCH[/VARIANT] (default: this machine's)");
+  command->add_flag("-a,--all-tags", options->all_tags, "all images of the repository");
   command->add_flag("--dry-run", options->dry_run,
                     "only say which layers are here and what would be fetched");
   add_output(*command, options->output);
@@ -95,8 +120,10 @@ void add_pull(CLI::App& app) {
   cli::on_run(*command, [options] {
     const auto progress = options->output.reporter();
     const image::Store store = commands::open_store();
-    for (const std::string& image : options->images) {
-      pull_one(*options, store, image, *progress);
+    for (const std::string& text : options->images) {
+      for (const std::string& image : wanted(*options, text)) {
+        pull_one(*options, store, image, *progress);
+      }
     }
     return 0;
   });

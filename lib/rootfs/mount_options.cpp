@@ -49,15 +49,16 @@ const std::map<std::string_view, uint64_t>& propagations() {
 
 // Words with a meaning of their own; true if `word` was one.
 bool take_special(Mount& mount, std::string_view word) {
-  if (word == "bind" || word == "rbind") {
-    mount.kind = word == "bind" ? MountKind::kBind : MountKind::kRecursiveBind;
+  if (word == "bind" || word == "rbind") {  // both together: with all that is below, in whatever order
+    mount.kind = word == "rbind" || mount.kind == MountKind::kRecursiveBind ? MountKind::kRecursiveBind : MountKind::kBind;
   } else if (word == "tmpcopyup") {
     mount.copy_up = true;
   } else if (word == "src-nofollow" || word == "copy-symlink") {
     mount.keep_source_link = true;
-  } else if (word == "ridmap") {
-    mount.id_map_recursive = true;
-  } else if (word != "defaults" && word != "remount" && word != "idmap" && word != "async" && word != "loud" &&
+  } else if (word == "idmap" || word == "ridmap") {
+    mount.id_map = true;
+    mount.id_map_recursive = word == "ridmap";
+  } else if (word != "defaults" && word != "remount" && word != "async" && word != "loud" &&
              word != "silent" && word != "nofail" && word != "_netdev" && !word.empty()) {
     return false;
   }

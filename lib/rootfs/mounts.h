@@ -30,6 +30,7 @@ struct Mount {
   bool copy_up = false;              // a tmpfs that starts with what was in the directory ("tmpcopyup")
   bool keep_source_link = false;     // a bind source that is a link is mounted itself ("src-nofollow")
   int user_namespace = -1;           // an id-mapped mount: ids on disk are seen through this namespace's map
+  bool id_map = false;               // it is asked for ("idmap", "ridmap"), perhaps without saying by which map
   bool id_map_recursive = false;
   int opened_source = -1;            // a bind source that was opened beforehand, then used instead of `source`
 };

@@ -84,6 +84,9 @@ std::optional<security::SeccompProgram> compile_filter(const Spec& spec, const S
   if (!spec.seccomp || !spec.process) {
     return std::nullopt;
   }
+  if (spec.annotation("run.oci.seccomp_fail_unknown_syscall") == "1") {
+    security::require_known(*spec.seccomp);
+  }
   security::SeccompProgram program = security::compile(*spec.seccomp, surroundings.state_root + "/.seccomp");
   // exec() adds programs to the container that the same filter holds for.
   security::save(program, directory.path() + "/filter");
@@ -228,6 +231,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     prepared.listener = connect_listener(*spec.seccomp, directory);
   }
   prepared.mount_maps = make_mount_maps(spec);
+  prepared.outer_mounts = make_outer_mounts(spec, surroundings.bundle, prepared.mount_maps);
   prepared.net_devices = find_net_devices(spec.net_devices);
   prepared.dies_with_parent = starting == Starting::kAtOnce;
   prepared.own_mounts = has_own_mounts(spec);
@@ -252,7 +256,8 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     directory.save(state);
   }
   if (spec.has_new(CLONE_NEWUSER)) {
-    namespaces::write_id_maps(child.pid(), spec.id_maps);
+    // Without mappings, which the specification allows: those that `unshare` of the course takes, too.
+    namespaces::write_id_maps(child.pid(), spec.id_maps.uids.empty() ? namespaces::own_maps() : spec.id_maps);
   }
   move_net_devices(prepared.net_devices, child.pid());
   if (surroundings.while_waiting) {

@@ -47,13 +47,13 @@ void set_groups(const Process& process) {
 }
 
 // Whoever opens /dev/stdout opens the pipe anew, and must own it. A file of the host is not given away.
-void give_pipes_to(uid_t uid) {
+void give_pipes_to(uid_t uid, gid_t gid) {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     struct stat status {};
     if (::fstat(number, &status) == 0 && S_ISFIFO(status.st_mode) && status.st_uid != uid) {
-      const int rc = ::fchown(number, uid, static_cast<gid_t>(-1));
+      const int rc = ::fchown(number, uid, gid);
       explain::tell(rc, "the program's user may open its own stdin, stdout and stderr again", [&] {
-        return explain::Call{"fchown", fmt::format("{}, {}, -1", number, uid), ""};
+        return explain::Call{"fchown", fmt::format("{}, {}, {}", number, uid, gid), ""};
       });
     }
   }
@@ -154,7 +154,7 @@ std::string become_user(const Process& process, const Spec& spec, const std::opt
   const bool early = try_chdir(process.cwd);
   security::set_rlimits(0, process.rlimits);
   if (process.uid != 0) {
-    give_pipes_to(process.uid);
+    give_pipes_to(process.uid, process.gid);
   }
   const security::Capabilities wanted = process.capabilities.value_or(security::Capabilities{});
   security::Capabilities granted = security::limit_bounding_and_keep(wanted);

@@ -17,6 +17,7 @@
 #include "rootfs/pivot.h"
 #include "rootfs/safe_path.h"
 #include "runtime/cgroup_mount.h"
+#include "runtime/id_mapped.h"
 #include "runtime/kernel_check.h"
 
 namespace jigsaw::runtime {
@@ -47,9 +48,7 @@ void mount_one(Root& root, const Prepared& prepared, size_t index) {
   MountPoint mount = prepared.spec.mounts[index];
   const Fd& map = prepared.mount_maps[index];
   mount.user_namespace = map ? map.get() : -1;
-  if (mount.kind != rootfs::MountKind::kFileSystem && !mount.source.starts_with('/')) {
-    mount.source = fmt::format("{}/{}", prepared.surroundings.bundle, mount.source);
-  }
+  mount.source = mount_source(mount, prepared.surroundings.bundle);
   if (takes_label(mount) && !prepared.spec.mount_label.empty() && security_modules().selinux) {
     mount.options.push_back("context=" + prepared.spec.mount_label);
   }
@@ -58,13 +57,22 @@ void mount_one(Root& root, const Prepared& prepared, size_t index) {
                              prepared.spec.has(CLONE_NEWCGROUP) ? CgroupView::kNamespace : CgroupView::kDirectory);
   }
   // Further mounts and devices need their places in it first.
-  const bool later = mount.type == "tmpfs" && mount.kind == rootfs::MountKind::kFileSystem && (mount.set & MOUNT_ATTR_RDONLY) != 0;
+  const bool later = mount.type == "tmpfs" && mount.kind == rootfs::MountKind::kFileSystem &&
+                     ((mount.set | mount.recursive_set) & MOUNT_ATTR_RDONLY) != 0;
   mount.set &= later ? ~uint64_t{MOUNT_ATTR_RDONLY} : ~uint64_t{0};
+  mount.recursive_set &= later ? ~uint64_t{MOUNT_ATTR_RDONLY} : ~uint64_t{0};
   try {
-    Fd made = rootfs::make_mount(mount);
+    Fd inner;
+    if (!prepared.outer_mounts[index]) {
+      inner = rootfs::make_mount(mount);
+    }
+    const Fd& made = inner ? inner : prepared.outer_mounts[index];
     rootfs::attach(root.fd(), mount, made);
+    if (rootfs::relative(mount.destination) == ".") {
+      root.cover(made.get());
+    }
     if (later) {
-      root.read_only_later().push_back(std::move(made));
+      root.read_only_later().push_back(std::move(inner));
     }
   } catch (Error& error) {
     throw std::move(error).in(fmt::format("mount {} on {}", mount.type.empty() || mount.kind != rootfs::MountKind::kFileSystem

@@ -15,6 +15,8 @@ class Root {
  public:
   Root(Fd fd, std::optional<rootfs::Masks> masks) : fd_(std::move(fd)), masks_(std::move(masks)) {}
   int fd() const { return fd_.get(); }
+  // A mount was put on it: from here on that is the root.
+  void cover(int mount) { fd_ = duplicate(mount); }
   std::optional<rootfs::Masks>& masks() { return masks_; }
   // Mounts that become read-only when all is in them that belongs there.
   std::vector<Fd>& read_only_later() { return read_only_later_; }

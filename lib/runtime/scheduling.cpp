@@ -11,6 +11,9 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
 #ifndef MPOL_PREFERRED_MANY
 #define MPOL_PREFERRED_MANY 5
 #endif
@@ -18,6 +21,7 @@
 namespace jigsaw::runtime {
 namespace {
 
+constexpr size_t kMostNodes = 1024;
 using Names = std::initializer_list<std::pair<std::string_view, uint64_t>>;
 
 const Names kPolicies = {{"SCHED_OTHER", 0}, {"SCHED_FIFO", 1}, {"SCHED_RR", 2}, {"SCHED_BATCH", 3},
@@ -87,24 +91,54 @@ void set_scheduler(const Scheduler& wanted) {
 }
 
 void set_memory_policy(const MemoryPolicy& policy) {
-  constexpr size_t kNodes = 1024;
-  std::array<unsigned long, kNodes / (8 * sizeof(unsigned long))> mask{};
+  std::array<unsigned long, kMostNodes / (8 * sizeof(unsigned long))> mask{};
   if (!policy.nodes.empty()) {
-    for (const size_t node : parse_list(policy.nodes, "memoryPolicy.nodes", kNodes)) {
+    for (const size_t node : parse_list(policy.nodes, "memoryPolicy.nodes", kMostNodes)) {
       mask[node / (8 * sizeof(unsigned long))] |= 1UL << (node % (8 * sizeof(unsigned long)));
     }
   }
   const uint64_t mode = value_of(kModes, policy.mode, "memoryPolicy.mode") | bits_of(kModeFlags, policy.flags, "memoryPolicy.flags");
-  check(::syscall(SYS_set_mempolicy, static_cast<int>(mode), policy.nodes.empty() ? nullptr : mask.data(), kNodes + 1),
+  check(::syscall(SYS_set_mempolicy, static_cast<int>(mode), policy.nodes.empty() ? nullptr : mask.data(), kMostNodes + 1),
         "set the memory policy to {}", policy.mode);
+}
+
+// What sched(7) asks of SCHED_DEADLINE; the kernel says EINVAL to all of it.
+void validate_deadline(const Scheduler& wanted) {
+  constexpr uint64_t kLeast = 1024;
+  constexpr uint64_t kMost = uint64_t{1} << 63;
+  const auto need = [](bool holds, std::string_view what) {
+    if (!holds) {
+      throw fail("scheduler: SCHED_DEADLINE {}", what);
+    }
+  };
+  need(wanted.runtime != 0, "needs a runtime");
+  need(wanted.deadline != 0, "needs a deadline");
+  need(wanted.runtime >= kLeast && wanted.runtime < kMost, "takes a runtime from 1024 ns to 2^63-1 ns");
+  need(wanted.runtime <= wanted.deadline, "has a runtime that is longer than its deadline");
+  need(wanted.period == 0 || wanted.deadline <= wanted.period, "has a deadline that is longer than its period");
+  need(wanted.deadline < kMost && wanted.period < kMost, "takes a deadline and a period up to 2^63-1 ns");
+}
+
+void validate_scheduler(const Scheduler& wanted) {
+  const uint64_t policy = value_of(kPolicies, wanted.policy, "scheduler.policy");
+  bits_of(kSchedulerFlags, wanted.flags, "scheduler.flags");
+  if (policy == SCHED_DEADLINE) {
+    validate_deadline(wanted);
+  }
+  const bool realtime = policy == SCHED_FIFO || policy == SCHED_RR;
+  if (realtime ? wanted.priority < 1 || wanted.priority > 99 : wanted.priority != 0) {
+    throw fail("scheduler: {} takes {}, not the priority {}", wanted.policy, realtime ? "a priority from 1 to 99" : "no priority", wanted.priority);
+  }
+  if (wanted.nice < -20 || wanted.nice > 19) {
+    throw fail("scheduler: nice is -20 to 19, not {}", wanted.nice);
+  }
 }
 
 }  // namespace
 
 void validate_scheduling(const Process& process) {
   if (process.scheduler) {
-    value_of(kPolicies, process.scheduler->policy, "scheduler.policy");
-    bits_of(kSchedulerFlags, process.scheduler->flags, "scheduler.flags");
+    validate_scheduler(*process.scheduler);
   }
   if (process.io_priority) {
     value_of(kIoClasses, process.io_priority->io_class, "ioPriority.class");
@@ -119,6 +153,9 @@ void validate_scheduling(const Process& process) {
 void validate(const MemoryPolicy& policy) {
   value_of(kModes, policy.mode, "memoryPolicy.mode");
   bits_of(kModeFlags, policy.flags, "memoryPolicy.flags");
+  if (!policy.nodes.empty()) {
+    parse_list(policy.nodes, "memoryPolicy.nodes", kMostNodes);
+  }
 }
 
 void set_affinity(const std::string& cpus) {

@@ -26,6 +26,7 @@ struct Prepared {
   std::optional<security::SeccompProgram> filter;
   std::optional<Listener> listener;             // the agent that the filter asks
   std::vector<NetDevice> net_devices;           // of the host, to be the container's
+  std::vector<Fd> outer_mounts;                 // those that can't be made inside, empty for the others
   std::vector<Fd> mount_maps;                   // a user namespace for each id-mapped mount, -1 for the others
   Fd start_socket;                              // where the child waits to be started; none: it does not wait
   bool dies_with_parent = false;

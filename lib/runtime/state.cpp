@@ -117,7 +117,8 @@ void check_id(std::string_view id) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '-' || c == '.';
   });
   if (id.empty() || id.size() > 255 || !known || id.front() == '.') {
-    throw Error(fmt::format("container id {} is malformed", text::quoted(id)),
+    throw Error(fmt::format("container ID {} is malformed: {}", text::quoted(id),
+                            id.empty() ? "it is empty" : known && id.front() != '.' ? "it is too long" : "an invalid character"),
                 "an id is 1 to 255 letters, digits, '_', '+', '-' and '.', and does not begin with '.'");
   }
 }

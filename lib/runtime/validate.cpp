@@ -76,11 +76,10 @@ void check_namespaces(const Spec& spec) {
   }
   const bool mapped = !spec.id_maps.uids.empty() || !spec.id_maps.gids.empty();
   need(!mapped || spec.has(CLONE_NEWUSER), "uidMappings and gidMappings need a user namespace");
-  need(!spec.has_new(CLONE_NEWUSER) || (!spec.id_maps.uids.empty() && !spec.id_maps.gids.empty()),
-       "a new user namespace needs uidMappings and gidMappings");
+  need(spec.id_maps.uids.empty() == spec.id_maps.gids.empty(), "uidMappings and gidMappings belong together");
   namespaces::check_ranges(spec.id_maps.uids, "uidMappings");
   namespaces::check_ranges(spec.id_maps.gids, "gidMappings");
-  if (spec.has_new(CLONE_NEWUSER) && spec.process) {
+  if (spec.has_new(CLONE_NEWUSER) && spec.process && mapped) {
     need(namespaces::to_outside(spec.id_maps.uids, spec.process->uid).has_value(),
          fmt::format("user {} has no mapping in the user namespace", spec.process->uid));
     need(namespaces::to_outside(spec.id_maps.gids, spec.process->gid).has_value(),

@@ -252,6 +252,16 @@ void validate(const Seccomp& seccomp) {
   }
 }
 
+void require_known(const Seccomp& seccomp) {
+  for (const SeccompRule& rule : seccomp.rules) {
+    for (const std::string& name : rule.names) {
+      if (::seccomp_syscall_resolve_name(name.c_str()) == __NR_SCMP_ERROR) {
+        throw fail("seccomp: unknown system call {}", text::quoted(name));
+      }
+    }
+  }
+}
+
 SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_directory) {
   SeccompProgram program;
   for (const std::string& flag : seccomp.flags) {

@@ -51,6 +51,8 @@ Seccomp default_seccomp(uint64_t capabilities);
 
 // Throws on unknown actions, operators, architectures and flags.
 void validate(const Seccomp& seccomp);
+// Throws if it names a system call that we do not know: otherwise such names are passed over.
+void require_known(const Seccomp& seccomp);
 // The filter as a program; `cache_directory` ("": none) keeps programs by the hash of their rules, since compiling takes
 // longer than making a container.
 SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_directory = {});

@@ -157,6 +157,65 @@ TEST_F(Surrounded, AUserNamespaceIsJoinedTogetherWithNewNamespaces) {
   EXPECT_EQ(result.out, user + "\n" + user + "\n" + std::filesystem::read_symlink(ns + "ipc").string() + "\n1\n") << result.err;
 }
 
+TEST_F(Surrounded, InAUserNamespaceMountsComeFromPlacesThatAreClosedInsideAndMayBeIdMapped) {
+  const std::string closed = bundle() + "/closed";  // as Kubernetes keeps its volumes
+  files::make_directories(closed + "/volume", 0755);
+  files::replace(closed + "/volume/file", "found\n", {.mode = 0644});
+  ASSERT_EQ(::chmod(closed.c_str(), 0700), 0);
+  ASSERT_EQ(::chown((closed + "/volume/file").c_str(), 7, 8), 0);
+  test::sh("chmod 711 " + bundle() + "; chown -R 100000:100000 " + root("") + "; chown 1234 " + closed);
+  const auto maps = nlohmann::json{{{"containerID", 0}, {"hostID", 100000}, {"size", 1000}}};
+  config["linux"]["namespaces"].push_back({{"type", "user"}});
+  config["linux"]["uidMappings"] = config["linux"]["gidMappings"] = maps;
+  ::symlink("busybox", root("bin/stat").c_str());
+  const auto mount = [&](const char* destination, std::vector<std::string> options) {
+    config["mounts"].push_back({{"destination", destination}, {"type", "bind"}, {"source", closed + "/volume"}, {"options", std::move(options)}});
+  };
+  mount("/plain", {"rbind", "ro"});
+  mount("/own", {"bind", "idmap"});
+  mount("/given", {"bind", "rprivate"});
+  config["mounts"].back()["uidMappings"] = config["mounts"].back()["gidMappings"] =
+      nlohmann::json{{{"containerID", 0}, {"hostID", 100500}, {"size", 100}}};
+  config["root"]["readonly"] = false;
+  script("cat /plain/file; stat -c %u:%g /plain/file /own/file /given/file; touch /plain/x 2>/dev/null || echo read-only; grep -c shared: /proc/self/mountinfo");
+  ::symlink("busybox", root("bin/grep").c_str());
+  const auto result = run();
+  if (result.err.find("Invalid argument") != std::string::npos) {
+    GTEST_SKIP() << "this file system can't be id-mapped";
+  }
+  EXPECT_EQ(result.out, "found\n65534:65534\n7:8\n507:508\nread-only\n0\n") << result.err;
+}
+
+TEST_F(Surrounded, AUserNamespaceWithoutMappingsHasThoseOfTheHost) {
+  config["linux"]["namespaces"].push_back({{"type", "user"}});
+  script("id -u; cat /proc/self/uid_map");
+  EXPECT_EQ(run().out, "0\n         0          0      65536\n");
+  config["linux"]["uidMappings"] = {{{"containerID", 0}, {"hostID", 100000}, {"size", 1000}}};
+  EXPECT_NE(run().err.find("belong together"), std::string::npos);
+}
+
+TEST_F(Surrounded, AMountOnTheRootIsTheRoot) {
+  auto& mounts = config["mounts"];
+  const nlohmann::json first = {{"destination", "/"}, {"type", "tmpfs"}, {"source", "tmpfs"}};
+  const nlohmann::json second = {{"destination", "/"}, {"type", "bind"}, {"source", bundle() + "/other"}, {"options", {"bind"}}};
+  mounts.insert(mounts.begin(), second);
+  mounts.insert(mounts.begin(), first);
+  std::filesystem::create_directory(root("beneath"));
+  ASSERT_EQ(test::sh("cp -a " + root("") + " " + bundle() + "/other").code, 0);
+  script("ls -d /beneath /proc/self; touch /x 2>/dev/null || echo read-only; cd /..; ls -d beneath; ls usr 2>/dev/null");
+  const auto result = run();
+  EXPECT_EQ(result.out, "/beneath\n/proc/self\nread-only\nbeneath\n") << result.err;
+}
+
+TEST_F(Surrounded, UnknownSystemCallsAreRefusedIfThatIsAskedFor) {
+  config["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ALLOW"},
+                                {"syscalls", {{{"names", {"nosuchcall"}}, {"action", "SCMP_ACT_ERRNO"}}}}};
+  config["process"]["args"] = {"true"};
+  EXPECT_EQ(run().code, 0);
+  config["annotations"] = {{"run.oci.seccomp_fail_unknown_syscall", "1"}};
+  EXPECT_NE(run().err.find("unknown system call \"nosuchcall\""), std::string::npos);
+}
+
 TEST_F(Surrounded, HooksOfAContainerInAnothersPidNamespaceStayInOurs) {
   ASSERT_NO_FATAL_FAILURE(start_idle());
   const int pid = nlohmann::json::parse(oci({"state", kId}).out)["pid"];

@@ -51,6 +51,50 @@ TEST(Parse, AHookWithoutEnvironmentIsNotOneWithAnEmptyOne) {
   EXPECT_TRUE(spec.hooks.prestart.at(1).env.has_value());
 }
 
+TEST(Validate, SchedulersAreWhatTheKernelTakes) {
+  const auto scheduled = [](Scheduler scheduler) {
+    return Process{.args = {"true"}, .scheduler = std::move(scheduler)};
+  };
+  for (const Scheduler& good :
+       {Scheduler{.policy = "SCHED_BATCH", .nice = 19}, Scheduler{.policy = "SCHED_FIFO", .priority = 99}, Scheduler{.policy = "SCHED_IDLE"},
+        Scheduler{.policy = "SCHED_DEADLINE", .runtime = 1024, .deadline = 2000, .period = 2000},
+        Scheduler{.policy = "SCHED_DEADLINE", .runtime = 1024, .deadline = 2000}}) {
+    EXPECT_NO_THROW(validate(scheduled(good))) << good.policy;
+  }
+  for (const Scheduler& bad :
+       {Scheduler{.policy = ""}, Scheduler{.policy = "SCHED_BATCH", .nice = 20}, Scheduler{.policy = "SCHED_OTHER", .priority = 1},
+        Scheduler{.policy = "SCHED_RR"}, Scheduler{.policy = "SCHED_RR", .priority = 100}, Scheduler{.policy = "SCHED_OTHER", .flags = {"X"}},
+        Scheduler{.policy = "SCHED_DEADLINE", .deadline = 2000}, Scheduler{.policy = "SCHED_DEADLINE", .runtime = 2000},
+        Scheduler{.policy = "SCHED_DEADLINE", .runtime = 1023, .deadline = 2000},
+        Scheduler{.policy = "SCHED_DEADLINE", .runtime = 3000, .deadline = 2000},
+        Scheduler{.policy = "SCHED_DEADLINE", .runtime = 2000, .deadline = 3000, .period = 2500},
+        Scheduler{.policy = "SCHED_DEADLINE", .runtime = uint64_t{1} << 63, .deadline = (uint64_t{1} << 63) + 1}}) {
+    EXPECT_THROW(validate(scheduled(bad)), Error) << bad.policy << bad.runtime;
+  }
+}
+
+TEST(Validate, PrioritiesAffinitiesAndMemoryPoliciesAreChecked) {
+  for (const char* cpus : {"0-", "3-1", "x", "0,,1", "99999", "-1"}) {
+    EXPECT_THROW(validate(Process{.args = {"true"}, .affinity = {.initial = cpus}}), Error) << cpus;
+    EXPECT_THROW(validate(Process{.args = {"true"}, .affinity = {.final = cpus}}), Error) << cpus;
+  }
+  EXPECT_THROW(validate(Process{.args = {"true"}, .io_priority = IoPriority{"IOPRIO_CLASS_X", 1}}), Error);
+  EXPECT_THROW(parsed("\"process\":{\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":8}}"), Error);
+  for (const MemoryPolicy& bad : {MemoryPolicy{"MPOL_X", "", {}}, MemoryPolicy{"MPOL_BIND", "0", {"MPOL_F_X"}}, MemoryPolicy{"MPOL_BIND", "0-x", {}},
+                                  MemoryPolicy{"MPOL_BIND", "5000", {}}}) {
+    Spec spec;
+    spec.memory_policy = bad;
+    EXPECT_THROW(validate(spec), Error) << bad.mode << bad.nodes;
+  }
+}
+
+TEST(Parse, BindAndRbindTogetherMeanWithAllBelow) {
+  for (const char* options : {"[\"rbind\",\"bind\"]", "[\"bind\",\"rbind\"]", "[\"rbind\"]"}) {
+    const Spec spec = parsed("\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/b\",\"options\":" + std::string(options) + "}]");
+    EXPECT_EQ(spec.mounts.at(0).kind, rootfs::MountKind::kRecursiveBind) << options;
+  }
+}
+
 TEST(Validate, AListenerMustBeSomewhereAndReachable) {
   Spec spec;
   spec.seccomp = security::Seccomp{.rules = {{.names = {"mkdir"}, .action = "SCMP_ACT_NOTIFY"}}};

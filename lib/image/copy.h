@@ -32,6 +32,7 @@ class StoreSource : public Source {
   std::optional<FetchedManifest> root(const std::optional<Digest>& known) override;
   FetchedManifest document(const Descriptor& descriptor) override;
   void fetch(const Descriptor& descriptor, const Take& take) override;
+  Fd open(const Descriptor& descriptor) override;
   std::string description() const override { return image_.name.empty() ? image_.id().text() : image_.name; }
 
  private:
@@ -46,6 +47,7 @@ class IndexSource : public Source {
   std::optional<FetchedManifest> root(const std::optional<Digest>& known) override;
   FetchedManifest document(const Descriptor& descriptor) override;
   void fetch(const Descriptor& descriptor, const Take& take) override;
+  Fd open(const Descriptor& descriptor) override;
   std::string description() const override { return "an index of several images"; }
 
  private:
@@ -53,8 +55,8 @@ class IndexSource : public Source {
   std::string text_;
 };
 
-// Reads source.fetch(descriptor) piece by piece: the fetch runs in a thread of its own. The last bytes are handed on only
-// if the digest of all of them is right.
+// Reads a blob of a source piece by piece: from its file, or from a fetch that runs in a thread of its own. The last bytes
+// are handed on only if the digest of all of them is right.
 Registry::Open open_from(Source& source, const Descriptor& descriptor);
 
 }  // namespace jigsaw::image

@@ -23,10 +23,57 @@ void read_from_store(const Store& store, const Descriptor& descriptor, const Sou
   }
 }
 
+// Whether bytes are those of a descriptor: told before the last of them is handed on.
+class Checked {
+ public:
+  explicit Checked(const Descriptor& descriptor) : descriptor_(descriptor), hasher_(descriptor.digest.algorithm()) {}
+
+  void take(std::string_view bytes) {
+    hasher_.update(bytes);
+    size_ += bytes.size();
+    if (size_ > descriptor_.size) {
+      throw fail("{} has more than the {} bytes of its descriptor", descriptor_.digest.text(), descriptor_.size);
+    }
+    if (size_ < descriptor_.size) {
+      return;
+    }
+    if (const Digest real = hasher_.finish(); real != descriptor_.digest) {
+      throw fail("the content of {} has another digest: {}", descriptor_.digest.text(), real.text());
+    }
+  }
+  void end() const {
+    if (size_ != descriptor_.size) {
+      throw fail("{} has {} bytes, not {} as its descriptor says", descriptor_.digest.text(), size_, descriptor_.size);
+    }
+  }
+
+ private:
+  Descriptor descriptor_;
+  Hasher hasher_;
+  uint64_t size_ = 0;
+};
+
+// A blob that lies in a file goes straight from there into the reader's space.
+class Reading {
+ public:
+  Reading(Fd file, const Descriptor& descriptor) : file_(std::move(file)), name_(descriptor.digest.text()), checked_(descriptor) {}
+
+  size_t read(std::span<char> space) {
+    const auto got = static_cast<size_t>(check(::read(file_.get(), space.data(), space.size()), "read {}", name_));
+    got > 0 ? checked_.take({space.data(), got}) : checked_.end();
+    return got;
+  }
+
+ private:
+  Fd file_;
+  std::string name_;
+  Checked checked_;
+};
+
 // One run of a fetch, read from the other end of a queue.
 class Fetching {
  public:
-  Fetching(Source& source, const Descriptor& descriptor) : descriptor_(descriptor), hasher_(descriptor.digest.algorithm()) {
+  Fetching(Source& source, const Descriptor& descriptor) : descriptor_(descriptor), checked_(descriptor) {
     thread_ = std::thread([this, &source] {
       try {
         source.fetch(descriptor_, [this](std::string_view bytes) {
@@ -55,11 +102,7 @@ class Fetching {
         return end();
       }
       left_ = *bytes;
-      hasher_.update(left_);
-      size_ += left_.size();
-      if (size_ >= descriptor_.size) {
-        verify();
-      }
+      checked_.take(left_);
     }
     const size_t length = std::min(space.size(), left_.size());
     std::memcpy(space.data(), left_.data(), length);
@@ -72,27 +115,15 @@ class Fetching {
     if (queue_.aborted()) {
       std::rethrow_exception(error_);
     }
-    if (size_ != descriptor_.size) {
-      throw fail("{} has {} bytes, not {} as its descriptor says", descriptor_.digest.text(), size_, descriptor_.size);
-    }
+    checked_.end();
     return 0;
   }
 
-  void verify() {
-    if (size_ > descriptor_.size) {
-      throw fail("{} has more than the {} bytes of its descriptor", descriptor_.digest.text(), descriptor_.size);
-    }
-    if (const Digest real = hasher_.finish(); real != descriptor_.digest) {
-      throw fail("the content of {} has another digest: {}", descriptor_.digest.text(), real.text());
-    }
-  }
-
   Descriptor descriptor_;
-  Hasher hasher_;
+  Checked checked_;
   BlockQueue queue_;
   std::exception_ptr error_;
   std::string_view left_;
-  uint64_t size_ = 0;
   std::thread thread_;
 };
 
@@ -100,6 +131,10 @@ class Fetching {
 
 Registry::Open open_from(Source& source, const Descriptor& descriptor) {
   return [&source, descriptor]() -> Registry::Read {
+    if (Fd file = source.open(descriptor)) {
+      auto reading = std::make_shared<Reading>(std::move(file), descriptor);
+      return [reading](std::span<char> space) { return reading->read(space); };
+    }
     auto fetching = std::make_shared<Fetching>(source, descriptor);
     return [fetching](std::span<char> space) { return fetching->read(space); };
   };
@@ -110,6 +145,8 @@ std::optional<FetchedManifest> StoreSource::root(const std::optional<Digest>&) {
 FetchedManifest StoreSource::document(const Descriptor& descriptor) {
   return {store_.read_blob(descriptor, kManifestLimit), descriptor.media_type, descriptor.digest};
 }
+
+Fd StoreSource::open(const Descriptor& descriptor) { return store_.open_blob(descriptor.digest); }
 
 void StoreSource::fetch(const Descriptor& descriptor, const Take& take) { read_from_store(store_, descriptor, take); }
 
@@ -131,6 +168,8 @@ std::optional<FetchedManifest> IndexSource::root(const std::optional<Digest>&) {
 FetchedManifest IndexSource::document(const Descriptor& descriptor) {
   return {store_.read_blob(descriptor, kManifestLimit), descriptor.media_type, descriptor.digest};
 }
+
+Fd IndexSource::open(const Descriptor& descriptor) { return store_.open_blob(descriptor.digest); }
 
 void IndexSource::fetch(const Descriptor& descriptor, const Take& take) { read_from_store(store_, descriptor, take); }
 

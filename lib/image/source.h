@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "image/manifest.h"
 #include "image/registry.h"
 
@@ -24,6 +25,8 @@ class Source {
   virtual void fetch(const Descriptor& descriptor, const Take& take) = 0;
   // The same from `offset` on. Worth keeping half a blob for, if is_far().
   virtual void fetch_rest(const Descriptor& descriptor, uint64_t offset, const Take& take);
+  // The file that the blob is, read from its beginning; nothing if it is none by itself.
+  virtual Fd open(const Descriptor&) { return {}; }
   virtual bool is_far() const { return false; }
   virtual std::string description() const = 0;  // "docker.io/library/alpine:3", "oci:dir:tag"
 };

@@ -1,8 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <zlib.h>
+
 #include <cstring>
 #include <optional>
+#include <random>
+#include <thread>
 
 #include "base/error.h"
 #include "image/compress.h"
@@ -75,6 +79,43 @@ TEST_P(EachKind, GoesBothWaysInPiecesOfAnySize) {
 TEST_P(EachKind, GivesTheSameBytesEachTime) {
   const std::string text = sample();
   EXPECT_EQ(compress(text, GetParam()), compress(text, GetParam()));
+}
+
+// Text, noise and what is between them are packed in different ways, all of them in one stream.
+TEST_P(EachKind, ContentOfEachSortComesBack) {
+  std::mt19937_64 random(5);
+  std::string mixed;
+  for (const unsigned bits : {64U, 2U, 8U, 5U, 0U}) {  // of eight bytes, so many bits differ
+    for (size_t i = 0; i < (3U << 20U) / 8 + 1; ++i) {
+      const uint64_t number = bits == 0 ? 0 : random() >> (64 - bits);
+      mixed.append(reinterpret_cast<const char*>(&number), sizeof number);
+    }
+  }
+  const std::string packed = compress(mixed, GetParam());
+  EXPECT_EQ(inflate(packed, 100'000) == mixed, true);
+}
+
+TEST(Gzip, IsNoLargerThanZlibsUsualLevel) {
+  const std::string text = sample();
+  std::string usual(::compressBound(text.size()), '\0');
+  uLongf size = usual.size();
+  ASSERT_EQ(::compress2(reinterpret_cast<Bytef*>(usual.data()), &size, reinterpret_cast<const Bytef*>(text.data()), text.size(), 6), Z_OK);
+  EXPECT_LE(compress(text, Compression::kGzip).size(), size);
+}
+
+// More streams at once than there are threads for all of them: each goes on with the one that it has.
+TEST(Gzip, ManyStreamsAtOnceShareTheThreads) {
+  const std::string text = sample();
+  const std::string expected = compress(text, Compression::kGzip);
+  std::vector<std::string> results(12);
+  std::vector<std::thread> threads;
+  for (std::string& result : results) {
+    threads.emplace_back([&] { result = compress(text, Compression::kGzip); });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_THAT(results, testing::Each(testing::Eq(expected)));
 }
 
 TEST_P(EachKind, PiecesOneAfterTheOtherAreOneStream) {

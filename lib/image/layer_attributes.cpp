@@ -77,8 +77,7 @@ void AttributeSetter::set_xattr(const std::string& path, int fd, const std::stri
 void AttributeSetter::set(int fd, const EntryAttributes& attributes, Made made, std::string_view name) {
   const uint32_t uid = checked_id(attributes.uid, "user ID");
   const uint32_t gid = checked_id(attributes.gid, "group ID");
-  const bool ours = made.fresh && uid == uid_ && gid == gid_ && !made.in_setgid_directory;
-  if (!ours && ::fchown(fd, uid, gid) != 0) {
+  if (!is_ours(uid, gid, made) && ::fchown(fd, uid, gid) != 0) {
     if (!tolerated(errno)) {
       throw system_error(errno, fmt::format("give it to user {} and group {}", uid, gid));
     }
@@ -100,10 +99,11 @@ void AttributeSetter::set(int fd, const EntryAttributes& attributes, Made made, 
   check(::futimens(fd, times), "set the time");
 }
 
-void AttributeSetter::set_at(int directory, const std::string& entry, const EntryAttributes& attributes, HasMode has_mode) {
+void AttributeSetter::set_at(int directory, const std::string& entry, const EntryAttributes& attributes, HasMode has_mode,
+                             Made made) {
   const uint32_t uid = checked_id(attributes.uid, "user ID");
   const uint32_t gid = checked_id(attributes.gid, "group ID");
-  if (::fchownat(directory, entry.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0 && !tolerated(errno)) {
+  if (!is_ours(uid, gid, made) && ::fchownat(directory, entry.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0 && !tolerated(errno)) {
     throw system_error(errno, fmt::format("give it to user {} and group {}", uid, gid));
   }
   for (const auto& [key, value] : attributes.xattrs) {

@@ -37,13 +37,16 @@ class AttributeSetter {
   void set(int fd, const EntryAttributes& attributes, Made made, std::string_view name);
   // For a link or special file, which can't be opened; a link has no mode.
   enum class HasMode { kYes, kNo };
-  void set_at(int directory, const std::string& entry, const EntryAttributes& attributes, HasMode has_mode);
+  void set_at(int directory, const std::string& entry, const EntryAttributes& attributes, HasMode has_mode, Made made);
   // Removes extended attributes that `attributes` does not have.
   void clear_xattrs(int fd, const EntryAttributes& attributes);
 
   mode_t umask_bits() const { return umask_; }
 
  private:
+  bool is_ours(uint32_t uid, uint32_t gid, Made made) const {
+    return made.fresh && uid == uid_ && gid == gid_ && !made.in_setgid_directory;
+  }
   bool tolerated(int error) const;
   void set_xattr(const std::string& path, int fd, const std::string& key, const std::string& value, std::string_view name);
 

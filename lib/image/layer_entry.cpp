@@ -171,7 +171,8 @@ void EntryMaker::finish_file() {
 void EntryMaker::make_symlink(const TarEntry& entry) {
   const int directory = *tree_.enter(parent_, Missing::kMake);
   make_or_replace(tree_, base_, "link", [&] { return ::symlinkat(entry.link.c_str(), directory, base_.c_str()); });
-  tree_.setter().set_at(directory, base_, attributes_of_entry(entry), AttributeSetter::HasMode::kNo);
+  tree_.setter().set_at(directory, base_, attributes_of_entry(entry), AttributeSetter::HasMode::kNo,
+                        {.fresh = true, .in_setgid_directory = tree_.here_is_setgid()});
   touch(tree_.path_of(base_));
 }
 
@@ -196,7 +197,8 @@ void EntryMaker::make_special(const TarEntry& entry) {
     return;
   }
   check(rc, "make a special file");
-  tree_.setter().set_at(directory, base_, attributes_of_entry(entry), AttributeSetter::HasMode::kYes);
+  tree_.setter().set_at(directory, base_, attributes_of_entry(entry), AttributeSetter::HasMode::kYes,
+                        {.fresh = true, .in_setgid_directory = tree_.here_is_setgid()});
   touch(tree_.path_of(base_));
 }
 

@@ -65,7 +65,7 @@ void EntryMaker::describe_link(int directory, const TarEntry& entry) {
                     status.st_mtim.tv_nsec == entry.mtime.tv_nsec && entry.xattrs.empty();
   if (!same) {
     tree_.setter().set_at(directory, base_, attributes_of_entry(entry),
-                          is_link ? AttributeSetter::HasMode::kNo : AttributeSetter::HasMode::kYes);
+                          is_link ? AttributeSetter::HasMode::kNo : AttributeSetter::HasMode::kYes, {});
   }
 }
 
@@ -89,13 +89,13 @@ bool EntryMaker::copy_up(const std::string& target) {
   EntryAttributes attributes = attributes_of(below.status);
   if (below.kind == Below::Kind::kSymlink) {
     check(::symlinkat(below.target.c_str(), *directory, name.c_str()), "copy a link");
-    tree_.setter().set_at(*directory, name, attributes, AttributeSetter::HasMode::kNo);
+    tree_.setter().set_at(*directory, name, attributes, AttributeSetter::HasMode::kNo, {});
     return true;
   }
   if (!S_ISREG(below.status.st_mode)) {
     check(::mknodat(*directory, name.c_str(), below.status.st_mode, below.status.st_rdev),
           "copy a special file");
-    tree_.setter().set_at(*directory, name, attributes, AttributeSetter::HasMode::kYes);
+    tree_.setter().set_at(*directory, name, attributes, AttributeSetter::HasMode::kYes, {});
     return true;
   }
   const Fd from = files::open(fmt::format("/proc/self/fd/{}", below.entry.get()), O_RDONLY);

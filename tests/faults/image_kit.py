@@ -94,3 +94,24 @@ def damage_of(store):
 def tags_of(store):
     with open(store + "/index.json") as file:
         return [entry.get("annotations", {}).get("org.opencontainers.image.ref.name") for entry in json.load(file)["manifests"]]
+
+
+def unneeded(store):
+    """What lies in a store although no tag leads to it."""
+    def read(digest):
+        with open(f"{store}/blobs/{digest.replace(':', '/')}", "rb") as opened:
+            return json.load(opened)
+    blobs, layers = set(), set()
+    with open(store + "/index.json") as opened:
+        entries = json.load(opened)["manifests"]
+    for entry in entries:
+        manifest = read(entry["digest"])
+        blobs |= {entry["digest"], manifest["config"]["digest"]} | {each["digest"] for each in manifest["layers"]}
+        chain = ""
+        for diff_id in read(manifest["config"]["digest"])["rootfs"]["diff_ids"]:
+            chain = sha256(f"{chain} {diff_id}".encode()) if chain else diff_id
+            layers |= {diff_id[7:], chain[7:]}
+    return ([f"blob {each[:12]}" for each in os.listdir(store + "/blobs/sha256") if "sha256:" + each not in blobs] +
+            [f"layer {each[:12]}" for each in os.listdir(store + "/layers") if each not in layers] +
+            [f"tmp/{each}" for each in os.listdir(store + "/tmp")] +
+            [f"locks/{each}" for each in os.listdir(store + "/locks") if each.startswith("content-")])

@@ -6,7 +6,9 @@ bounded time and memory, and the store must be whole in either case.
 import argparse
 import base64
 import concurrent.futures
+import gzip
 import http.server
+import io
 import json
 import os
 import resource
@@ -15,11 +17,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
 
-from image_kit import INDEX, MANIFEST, Image, damage_of, random_image, sha256, tags_of
+from image_kit import INDEX, MANIFEST, Image, damage_of, random_image, sha256, tags_of, unneeded
 
 IMAGE = random_image()
 BIG = IMAGE.layers[1]
@@ -289,6 +292,25 @@ def expect(condition, name, message):
         print(f"FAILED {name}: {message}", flush=True)
 
 
+def contents(image):
+    """What each layer holds, by its diff_id: names and bytes of its files."""
+    result = {}
+    for digest in image.layers:
+        plain = gzip.decompress(image.blobs[digest])
+        with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+            result[sha256(plain)[7:]] = {each.name: tar.extractfile(each).read() for each in tar if each.isfile()}
+    return result
+
+
+def unpacked(store):
+    result = {}
+    for key in os.listdir(store + "/layers"):
+        top = f"{store}/layers/{key}/diff"
+        names = [os.path.join(above, each) for above, _, files in os.walk(top) for each in files]
+        result[key] = {os.path.relpath(each, top): open(each, "rb").read() for each in names}
+    return result
+
+
 def check_pull(program, name, registry, words):
     with tempfile.TemporaryDirectory(prefix="jigsaw-faults-") as room:
         store = room + "/store"
@@ -302,7 +324,8 @@ def check_pull(program, name, registry, words):
         problems = damage_of(store)
         expect(not problems, name, f"the store is damaged: {problems}")
         if words is None:
-            return expect(result.returncode == 0, name, f"exit code {result.returncode}: {result.stderr[-400:]}")
+            expect(result.returncode == 0, name, f"exit code {result.returncode}: {result.stderr[-400:]}")
+            return expect(unpacked(store) == contents(registry.image), name, "other files than the layers hold")
         expect(result.returncode == 125, name, f"exit code {result.returncode}")
         errors = [line for line in result.stderr.splitlines() if line.startswith("jigsaw: error: ")]
         expect(len(errors) == 1 and words in errors[0], name, f"no error with '{words}': {result.stderr[-400:]}")
@@ -460,6 +483,13 @@ def killed(program, times):
             if i % 10 == 9:
                 result = pull(program, store, registry)
                 expect(result.returncode == 0, name, result.stderr[-300:])
+                expect(unpacked(store) == contents(IMAGE), name, "other files than the layers hold")
+        for store in [f"{room}/{each}" for each in range(4)]:
+            pull(program, store, registry)
+            subprocess.run([program.removesuffix("-transfer"), "--root", store, "--run-root", room + "/run", "system", "prune", "-f"],
+                           capture_output=True, check=True)
+            expect(not damage_of(store) + unneeded(store), name, damage_of(store) + unneeded(store))
+            expect(unpacked(store) == contents(IMAGE), name, "other files than the layers hold")
 
 
 def bounded_memory(program):

@@ -16,9 +16,8 @@ import sys
 import tempfile
 import time
 
-from image_kit import damage_of
+from image_kit import damage_of, unneeded
 from layer_kit import Layout, access_list, archive, capability, entry, file, folder, gzipped, hardlink, pax, symlink
-from store_faults import unneeded
 
 USER, FIRST, COUNT = 65534, 200_000, 65_536
 APP, WEB = 1000, 33

@@ -4,7 +4,6 @@
     store_faults.py --bin BUILD/bin [--only NAME] [--kills 15]
 """
 import argparse
-import json
 import os
 import random
 import shutil
@@ -16,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from image_kit import damage_of, random_image, sha256, tags_of
+from image_kit import damage_of, random_image, tags_of, unneeded
 
 IMAGE, OTHER = random_image(), random_image(layers=2, seed=2)
 FAILURES = []
@@ -26,27 +25,6 @@ def expect(condition, name, message):
     if not condition:
         FAILURES.append(name)
         print(f"FAILED {name}: {message}", flush=True)
-
-
-def unneeded(store):
-    """What lies in a store although no tag leads to it."""
-    def read(digest):
-        with open(f"{store}/blobs/{digest.replace(':', '/')}", "rb") as opened:
-            return json.load(opened)
-    blobs, layers = set(), set()
-    with open(store + "/index.json") as opened:
-        entries = json.load(opened)["manifests"]
-    for entry in entries:
-        manifest = read(entry["digest"])
-        blobs |= {entry["digest"], manifest["config"]["digest"]} | {each["digest"] for each in manifest["layers"]}
-        chain = ""
-        for diff_id in read(manifest["config"]["digest"])["rootfs"]["diff_ids"]:
-            chain = sha256(f"{chain} {diff_id}".encode()) if chain else diff_id
-            layers |= {diff_id[7:], chain[7:]}
-    return ([f"blob {each[:12]}" for each in os.listdir(store + "/blobs/sha256") if "sha256:" + each not in blobs] +
-            [f"layer {each[:12]}" for each in os.listdir(store + "/layers") if each not in layers] +
-            [f"tmp/{each}" for each in os.listdir(store + "/tmp")] +
-            [f"locks/{each}" for each in os.listdir(store + "/locks") if each.startswith("content-")])
 
 
 class Room:

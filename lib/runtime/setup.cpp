@@ -26,6 +26,13 @@ void join_cgroup(const Prepared& prepared) {
   }
 }
 
+// Its descriptors are directories of the host: they do not wait with us for the start.
+void forget_cgroup(const Prepared& prepared) {
+  if (prepared.cgroup != nullptr) {
+    *prepared.cgroup = cgroups::Cgroup::none("");
+  }
+}
+
 std::string hook_state(const Prepared& prepared) {
   State state = prepared.state;
   state.pid = ::getpid();
@@ -70,6 +77,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   run_hooks(spec.hooks.create_container, hook_state(prepared), {"createContainer", prepared.surroundings.bundle});
   join_cgroup(prepared);
   mount_cgroups(root, prepared);
+  forget_cgroup(prepared);
   Console console = open_console(root.fd(), process, prepared.own_mounts ? ShowConsole::kYes : ShowConsole::kNo);
   protect(root, prepared);
   enter(root, prepared);

@@ -22,7 +22,7 @@ struct Prepared {
   const Surroundings& surroundings;
   uint64_t cloned = 0;                          // the namespaces that the clone itself makes
   std::vector<namespaces::Opened> joined;       // those that exist, in the order to enter them
-  const cgroups::Cgroup* cgroup = nullptr;
+  cgroups::Cgroup* cgroup = nullptr;
   std::optional<security::SeccompProgram> filter;
   std::optional<Listener> listener;             // the agent that the filter asks
   std::vector<NetDevice> net_devices;           // of the host, to be the container's

@@ -35,18 +35,21 @@ $run --rm $D/rootfs c nosuch 2>&1 | grep -o 'executable file not found'
 $run -d --memory-limit 67108864 $D/rootfs d sleep 300
 $ctr task exec --exec-id e1 d sh -c 'echo in; exit 5' 2>/dev/null; echo exec $?
 script -qec "$ctr task exec -t --exec-id e2 d tty" /dev/null </dev/null | grep -ao /dev/pts/0
+$ctr task exec --user 5:6 --exec-id e3 d sh -c 'id -u; id -g; echo opened > /dev/stdout'
 $ctr task pause d; $ctr task ls | awk '$1 == "d" {print $3}'
 $ctr task resume d; $ctr task ls | awk '$1 == "d" {print $3}'
 $ctr task ps d | wc -l
+$ctr task metrics d | grep -c -E '^(pids.current|memory.usage_in_bytes|memory.usage) '
 $ctr task kill -s TERM d; $ctr task kill -s KILL d
 for i in $(seq 50); do $ctr task ls | grep -q STOPPED && break; sleep 0.1; done
 $ctr task rm d 2>/dev/null; $ctr container rm d; $ctr container ls -q
 script -qec "$run -t --rm $D/rootfs e tty" /dev/null </dev/null | grep -ao /dev/pts/0
 $run --rm --read-only --mount type=tmpfs,src=tmpfs,dst=/tmp,options=rw --mount type=bind,src=$D/volume,dst=/etc,options=rbind:ro $D/rootfs f \
   sh -c 'touch /x 2>/dev/null || echo read-only; touch /etc/x 2>/dev/null || echo read-only; touch /tmp/x && cat /etc/file'
+$run --rm --cpus 0.5 $D/rootfs g sh -c 'echo opened > /dev/stdout'
 )");
-  EXPECT_EQ(result.out, "pid 1\nrun 4\nexecutable file not found\nin\nexec 5\n/dev/pts/0\nPAUSED\nRUNNING\n2\n/dev/pts/0\n"
-                        "read-only\nread-only\nvolume\n") << result.err;
+  EXPECT_EQ(result.out, "pid 1\nrun 4\nexecutable file not found\nin\nexec 5\n/dev/pts/0\n5\n6\nopened\nPAUSED\nRUNNING\n2\n2\n/dev/pts/0\n"
+                        "read-only\nread-only\nvolume\nopened\n") << result.err;
 }
 
 }  // namespace

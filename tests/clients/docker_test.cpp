@@ -41,10 +41,11 @@ docker stop ee; docker wait ee; docker rm ee
 mkdir $D/volume; echo volume > $D/volume/file
 $r --rm -v $D/volume:/mnt:ro -v named:/named busy sh -c 'cat /mnt/file; touch /mnt/x 2>/dev/null || echo read-only; touch /named/x && echo written'
 $r --rm -t busy tty
-$r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only'
+script -qec "$r --rm -it busy tty" /dev/null </dev/null | grep -ao /dev/pts/0
+$r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only; echo opened > /dev/stdout'
 )");
   EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\n/dev/pts/0\ndd\ndd\ndd\n1\nhello\ndd\ndd\nee\n3\nee\nvolume\nread-only\nwritten\n"
-                        "/dev/pts/0\r\n5\nread-only\n") << result.err;
+                        "/dev/pts/0\r\n/dev/pts/0\n5\nread-only\nopened\n") << result.err;
 }
 
 }  // namespace

@@ -77,8 +77,9 @@ TEST_F(Podman, StopsRunsAnInitShowsVolumesAndExecsOnATerminal) {
 
 TEST_F(Podman, GivesTerminalsUsersLimitsAndReadOnlyRoots) {
   EXPECT_NE(podman("run --rm -t --network none busy tty").out.find("/dev/pts/0"), std::string::npos);
+  EXPECT_EQ(sh("script -qec '" + command("run --rm -it --network none busy tty") + "' /dev/null </dev/null | grep -ao /dev/pts/0", environment()).out, "/dev/pts/0\n");
   EXPECT_EQ(podman("run --rm --network host --read-only --user 5:6 --tmpfs /run --memory 32m --cpus 0.5 --pids-limit 50 busy "
-                   "sh -c 'id -u; touch /x 2>/dev/null || echo read-only'").out, "5\nread-only\n");
+                   "sh -c 'id -u; touch /x 2>/dev/null || echo read-only; echo opened > /dev/stdout'").out, "5\nread-only\nopened\n");
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "base/cli.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <iostream>
 #include <map>
 #include <optional>
 
@@ -55,6 +58,10 @@ class Help : public CLI::Formatter {
     const std::string words = fmt::format("{}{}", command.first == nullptr ? "" : command.first_name + " ",
                                           command.needs_rest == Rest::kRequired ? "PROGRAM [ARG...]" : "[PROGRAM [ARG...]]");
     return fmt::format("Usage: {} [OPTIONS] {}\n", name, words);
+  }
+  // A positional is told by its name and its text alone.
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_positional() ? "" : CLI::Formatter::make_option_opts(option);
   }
   std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
     const std::string name = CLI::Formatter::make_option_name(option, is_positional);
@@ -112,7 +119,8 @@ int parse_and_run(const Program& program, const std::function<void(CLI::App&)>& 
   commands().clear();
   CLI::App app(program.description, program.name);
   app.formatter(std::make_shared<Help>());
-  app.set_version_flag("--version", fmt::format("{} {}", program.name, JIGSAW_VERSION));
+  app.set_help_flag("-h,--help", "show this and exit");
+  app.set_version_flag("--version", fmt::format("{} {}", program.name, JIGSAW_VERSION), "show the version and exit");
   app.add_flag("--explain{text}", g_explain, "tell every action as it happens; --explain=json for programs");
   app.require_subcommand(0, 1);
   build(app);
@@ -133,6 +141,52 @@ int parse_and_run(const Program& program, const std::function<void(CLI::App&)>& 
   }
   start_explaining();
   return program.around ? program.around(command->body) : command->body();
+}
+
+// A standard stream that is closed would be the number of the next file that we open, and what we print would go into it.
+// Its place is taken by one that can't be used in its direction: the program sees EBADF, as before.
+void fill_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) < 0) {
+      ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // NOLINT: the lowest free number is this one
+    }
+  }
+}
+
+// What was printed has arrived, or throws; false if nobody reads it any more (`ps | head -1`).
+bool finish_output() {
+  errno = 0;
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good()) {
+    return true;
+  }
+  if (errno != EPIPE) {
+    throw system_error(errno != 0 ? errno : EIO, "write standard output");
+  }
+  return false;
+}
+
+// For errors that anything can end in, at any place.
+std::string usual_hint(int number) {
+  switch (number) {
+    case EMFILE:
+      return "this process may open no more files: 'ulimit -n' says and sets how many";
+    case ENOSPC:
+    case EDQUOT:
+      return "'df' and 'df -i' show which disk is full";
+    case EFBIG:
+      return "'ulimit -f' says how large a file may grow";
+    default:
+      return "";
+  }
+}
+
+void print_error(const std::string& program, std::string_view what, std::string_view hint) {
+  std::string message = fmt::format("{}: error: {}\n", program, what);
+  if (!hint.empty()) {
+    message += fmt::format("  hint: {}\n", hint);
+  }
+  std::fputs(message.c_str(), stderr);
 }
 
 }  // namespace
@@ -185,7 +239,7 @@ void take_command_line(CLI::App& command, std::vector<std::string>& words) {
 }
 
 void add_records(CLI::App& app, std::string& run_root, const journal::Kinds& kinds) {
-  app.add_option("--run-root", run_root, "where runs record what they made");
+  app.add_option("--run-root", run_root, "where runs record what they made (default /run/jigsaw, rootless $XDG_RUNTIME_DIR/jigsaw)");
   on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&run_root, kinds] {
     fmt::print("{}", journal::report(journal::sweep(journal::directory_for(run_root), kinds)));
     return 0;
@@ -196,23 +250,31 @@ int report_errors(const std::string& program, const std::function<int()>& body) 
   try {
     return body();
   } catch (const Error& error) {
-    std::string message = fmt::format("{}: error: {}\n", program, error.message());
-    if (!error.hint().empty()) {
-      message += fmt::format("  hint: {}\n", error.hint());
-    }
-    std::fputs(message.c_str(), stderr);
+    print_error(program, error.message(), error.hint().empty() ? usual_hint(error.error_number()) : error.hint());
     return error.code();
+  } catch (const std::filesystem::filesystem_error& problem) {
+    std::error_code gone;
+    const bool placeless = std::filesystem::current_path(gone).empty();
+    print_error(program, fmt::format("{}: {}", text::quoted(problem.path1().string()), errno_text(problem.code().value())),
+                placeless ? "the working directory does not exist any more: change to another one" : "");
+    return kExitFailure;
   } catch (const std::exception& problem) {
-    std::fputs(fmt::format("{}: error: {}\n", program, problem.what()).c_str(), stderr);
+    print_error(program, problem.what(), "");
     return kExitFailure;
   }
 }
 
 int run_main(int argc, char** argv, const Program& program, const std::function<void(CLI::App&)>& build) {
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an EPIPE of that write, not our death
+  // A reader that goes away, a file that may not grow: an errno of that write, not our death.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  fill_standard_descriptors();
   log::set_sink(log::to_terminal(program.name, STDERR_FILENO));
   g_command_line.assign(argv, argv + argc);
-  return report_errors(program.name, [&] { return parse_and_run(program, build); });
+  return report_errors(program.name, [&] {
+    const int code = parse_and_run(program, build);
+    return finish_output() ? code : 128 + SIGPIPE;
+  });
 }
 
 }  // namespace jigsaw::cli

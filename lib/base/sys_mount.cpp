@@ -67,7 +67,7 @@ std::string context_log(int context) {
 [[noreturn]] void refuse_filesystem(int number, int context, const std::string& type, const std::string& source,
                                     std::string_view detail) {
   const std::string said = context_log(context);
-  throw system_error(number, fmt::format("make a {} file system{}{}", type,
+  throw system_error(number, fmt::format("make a file system of type {}{}{}", type,
                                          source.empty() || source == type ? "" : fmt::format(" from {}", source), detail))
       .with_hint(said.empty() ? "" : fmt::format("the kernel says: {}", said));
 }
@@ -107,7 +107,7 @@ Fd new_filesystem(const std::string& type, const std::string& source, std::span<
                   uint64_t attributes, Why why) {
   const long opened = ::syscall(SYS_fsopen, type.c_str(), FSOPEN_CLOEXEC);
   explain::tell(opened, why, [&] { return Call{"fsopen", fmt::format("{}, FSOPEN_CLOEXEC", quoted(type)), ""}; });
-  const Fd context(static_cast<int>(check(opened, "make a {} file system", type)));
+  const Fd context(static_cast<int>(check(opened, "make a file system of type {}", type)));
   const auto configure = [&](const std::string& key, const std::string* value) {
     const int rc = set_parameter(context.get(), value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key.c_str(),
                                  value != nullptr ? value->c_str() : nullptr, 0);

@@ -55,7 +55,7 @@ Cloned clone3(const CloneArguments& arguments, Why why) {
     return Call{"clone3", fmt::format("{{flags={}, exit_signal=SIGCHLD}}", flags::clone(raw.flags)),
                 arguments.flags == 0 ? "(…) &" : shell};
   });
-  check(pid, "clone3 with {}", flags::clone(arguments.flags));
+  check(pid, "clone a child{}{}", arguments.flags == 0 ? "" : " with ", arguments.flags == 0 ? "" : flags::clone(arguments.flags));
   return Cloned{static_cast<pid_t>(pid), Fd(pidfd)};
 }
 

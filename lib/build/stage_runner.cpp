@@ -244,6 +244,7 @@ Layer StageRunner::make_layer(const std::vector<image::LayerDirectory>& parents,
   const files::TemporaryDirectory work(workshop_.store.temporary_directory(), "build-");
   const std::string upper = work.path() + "/upper";
   files::make_directories(upper, 0755);
+  check(::chmod(upper.c_str(), 0755), "change the mode of {}", upper);  // past the umask: it becomes a root directory
   make(upper, lower);
   return seal_layer(workshop_.store, upper, parents, workshop_.epoch);
 }

@@ -144,6 +144,7 @@ files::Lock create(const Paths& paths, Container& container) {
   }
   for (const char* part : {"/upper", "/work"}) {
     check(::mkdir((own + part).c_str(), 0755), "make directory {}{}", own, part);
+    check(::chmod((own + part).c_str(), 0755), "change the mode of {}{}", own, part);  // past the umask: it becomes a root directory
   }
   container.created = std::chrono::system_clock::now();
   return std::move(*lock);

@@ -25,6 +25,13 @@ sigset_t forwarded_signals() {
   return set;
 }
 
+// What the terminal tells all of its foreground processes: the kernel has sent it to the child too.
+bool told_by_terminal(const signalfd_siginfo& received, const Child& child) {
+  const auto number = static_cast<int>(received.ssi_signo);
+  const bool keys = number == SIGINT || number == SIGQUIT || number == SIGTSTP || number == SIGWINCH;
+  return keys && received.ssi_code == SI_KERNEL && ::getpgid(child.pid()) == ::getpgrp();
+}
+
 // Reaps whoever has ended. Returns true once that is `child`, which is left to its wait().
 bool reap(const Child& child) {
   while (true) {
@@ -52,7 +59,7 @@ void hand_on(int signals, const Child& child, int terminal) {
   const int number = static_cast<int>(received.ssi_signo);
   if (number == SIGWINCH && terminal >= 0) {
     copy_window_size(STDIN_FILENO, terminal);
-  } else if (number != SIGCHLD) {
+  } else if (number != SIGCHLD && !told_by_terminal(received, child)) {
     sys::send_signal(child.pidfd(), number, "we stand in the program's place: what is sent to us is meant for it");
   }
   if (number == SIGTSTP) {

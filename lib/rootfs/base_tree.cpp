@@ -91,11 +91,15 @@ void write_entry(int root, const BaseEntry& entry) {
 }
 
 Fd empty_directory(const std::string& path) {
+  if (path.empty()) {
+    throw fail("the name of the directory is empty");
+  }
   files::make_directories(path);
   Fd opened = files::open(path, O_RDONLY | O_DIRECTORY);
   if (!files::list_fd(opened.get()).empty()) {
     throw fail("{} is not empty", path).with_hint("choose a new directory, or empty it first");
   }
+  check(::fchmod(opened.get(), 0755), "change the mode of {}", path);  // it is to be a root directory, past the umask
   return opened;
 }
 
@@ -117,8 +121,7 @@ void write_base_layers(const std::string& directory) {
   size_t number = 0;
   for (const BaseLayer& layer : base_layers()) {
     const std::string place = fmt::format("{}/{}-{}", directory, ++number, layer.name);
-    files::make_directories(place);
-    const Fd root = files::open(place, O_RDONLY | O_DIRECTORY);
+    const Fd root = empty_directory(place);
     for (const BaseEntry& entry : layer.entries) {
       write_entry(root.get(), entry);
     }

@@ -62,8 +62,8 @@ std::string diagnose(const Overlay& overlay, Xattrs xattrs, int number) {
   if (number == ENODEV) {
     return "this kernel has no overlay file system: try 'modprobe overlay' as root";
   }
-  if (overlay.upper.empty()) {
-    return "";
+  if (overlay.upper.empty() || number == EMFILE || number == ENFILE || number == ENOMEM || number == ENOSPC) {
+    return "";  // not the overlay's fault
   }
   struct stat upper {};
   struct stat work {};

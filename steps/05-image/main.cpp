@@ -27,7 +27,7 @@ namespace {
 
 struct Options {
   std::string run_root;
-  std::string root = image::default_root();
+  std::string root;  // "": the usual place
   std::string image;
   std::string changes;
   cgroups::CgroupOptions cgroup;
@@ -88,7 +88,7 @@ int become_program(const Options& options, uint64_t set, const std::optional<cgr
 
 int run(Options options) {
   const uint64_t set = namespaces::chosen(options.namespaces);
-  const image::Store store = image::Store::open(options.root);
+  const image::Store store = image::Store::open(options.root.empty() ? image::default_root() : options.root);
   const files::Lock lock = store.use();
   const auto progress = progress::make_reporter(2);
   const image::Image image = image::find_or_pull(store, options.image, {.progress = progress.get()});
@@ -97,7 +97,7 @@ int run(Options options) {
   const std::string records = journal::directory_for(options.run_root);
   journal::Record record(records, cgroups::journal_kinds());
   const std::optional<cgroups::Cgroup> cgroup = cgroups::make_for(options.cgroup, record);
-  const std::string changes = options.changes.empty() ? records + "/" + options.cgroup.name : options.changes;
+  const std::string changes = options.changes.empty() ? records + "/" + options.cgroup.name : unionfs::kept_changes(options.changes);
   record.note("directory", changes + (options.changes.empty() ? "" : "/work"));  // what nobody asked to keep goes with the run
   const unionfs::Overlay overlay = unionfs::stack(store.lower_directories(store.unpack_image(image, {})), changes);
 
@@ -122,7 +122,7 @@ int run(Options options) {
 
 int pull(const Options& options) {
   const auto progress = progress::make_reporter(2);
-  const image::Store store = image::Store::open(options.root);
+  const image::Store store = image::Store::open(options.root.empty() ? image::default_root() : options.root);
   fmt::print("{}\n", image::pull_by_name(store, options.image, {.progress = progress.get()}).id().text());
   return 0;
 }
@@ -132,7 +132,7 @@ int pull(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   return cli::run_main(argc, argv, {"05-image", "run a program from an image"}, [&](CLI::App& app) {
-    app.add_option("--root", options.root, "where images are kept");
+    app.add_option("--root", options.root, "where images are kept (default /var/lib/jigsaw, rootless ~/.local/share/jigsaw)");
     CLI::App* run_command = app.add_subcommand("run", "run an image's program, or another one in it");
     run_command->add_option("--changes", options.changes, "keep its changes in this directory");
     cgroups::add_cgroup_options(*run_command, options.cgroup);

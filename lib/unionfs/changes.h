@@ -2,7 +2,7 @@
 //
 // Only the upper is walked. For each entry the lowers say whether something of that name was there before; a lower
 // is asked only while no layer above it hides it (by a whiteout, an opaque directory, or something that is no
-// directory). Every directory is opened by descriptor without following links: the upper was written by a stranger.
+// directory). Every directory of the upper is opened by descriptor without following links: it was written by a stranger.
 #pragma once
 
 #include <functional>

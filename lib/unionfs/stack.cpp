@@ -1,6 +1,7 @@
 #include "unionfs/stack.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -9,9 +10,21 @@
 #include "base/files.h"
 
 namespace jigsaw::unionfs {
+namespace {
+
+// Without "." and "..", and without a slash at its end.
+std::string absolute(const std::string& path) {
+  std::string result = std::filesystem::absolute(path).lexically_normal().string();
+  while (result.size() > 1 && result.back() == '/') {
+    result.pop_back();
+  }
+  return result;
+}
+
+}  // namespace
 
 std::vector<std::string> layers_in(const std::string& layers) {
-  const std::string top = std::filesystem::absolute(layers).lexically_normal().string();
+  const std::string top = absolute(layers);
   if (!files::is_directory(top)) {
     throw fail("{} is not a directory of layers", layers).with_hint("the command 'layers DIR' writes those of a small system");
   }
@@ -28,15 +41,33 @@ std::vector<std::string> layers_in(const std::string& layers) {
   return result;
 }
 
+std::string kept_changes(const std::string& changes, const std::string& layers) {
+  const std::string place = absolute(changes);
+  if (!layers.empty() && (place + "/").starts_with(absolute(layers) + "/")) {
+    throw fail("{} lies in {}: it would become a layer itself", changes, layers).with_hint("keep changes beside the layers");
+  }
+  if (files::is_directory(place + "/work")) {
+    for (const std::string& name : files::list(place + "/work")) {
+      if (name != "work" && name != "index") {  // the kernel's, of a run that was killed
+        throw fail("{}/work holds files already", changes).with_hint("it is needed as an empty directory: choose another one for the changes");
+      }
+    }
+  }
+  return place;
+}
+
 Overlay stack(const std::string& layers, const std::string& changes) { return stack(layers_in(layers), changes); }
 
 Overlay stack(std::vector<std::string> lowers, const std::string& changes) {
-  const std::string place = std::filesystem::absolute(changes).lexically_normal().string();
+  const std::string place = absolute(changes);
   Overlay result{.lowers = std::move(lowers), .upper = place + "/upper", .work = place + "/work"};
   struct stat top {};
   check(::stat(result.lowers.front().c_str(), &top), "stat {}", result.lowers.front());
   if (!files::is_directory(result.upper)) {
     files::make_directories(result.upper);
+    if (::chown(result.upper.c_str(), top.st_uid, top.st_gid) != 0 && errno != EPERM) {  // without root it stays ours
+      throw system_error(errno, fmt::format("change the owner of {}", result.upper));
+    }
     check(::chmod(result.upper.c_str(), top.st_mode & 07777), "change the mode of {}", result.upper);
   }
   files::make_directories(result.work, 0700);

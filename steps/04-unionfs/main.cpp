@@ -79,8 +79,9 @@ int run(const Options& options) {
   const std::string records = journal::directory_for(options.run_root);
   journal::Record record(records, cgroups::journal_kinds());
   const std::optional<cgroups::Cgroup> cgroup = cgroups::make_for(options.cgroup, record);
-  const std::string changes = options.changes.empty() ? records + "/" + options.cgroup.name : options.changes;
-  record.note("directory", changes + (options.changes.empty() ? "" : "/work"));  // what nobody asked to keep goes with the run
+  const bool keeps = !options.changes.empty();
+  const std::string changes = keeps ? unionfs::kept_changes(options.changes, options.layers) : records + "/" + options.cgroup.name;
+  record.note("directory", changes + (keeps ? "/work" : ""));  // what nobody asked to keep goes with the run
   const unionfs::Overlay overlay = unionfs::stack(options.layers, changes);
 
   process::become_subreaper();

@@ -58,10 +58,32 @@ TEST_F(UnionfsStep, WithoutChangesTheyGoWithTheRun) {
 TEST_F(UnionfsStep, MoreLayersThanAMountOptionPageHolds) {
   for (int number = 0; number < 400; ++number) {
     const std::string layer = room(fmt::format("layers/9-a-name-that-is-not-short-at-all-{:03}", number));
-    files::make_directories(layer);
-    files::replace(layer + fmt::format("/file{}", number), "", {.sync = false});
+    files::make_directories(layer + "/a/b/c");
+    files::replace(layer + fmt::format("/a/b/c/file{}", number), "", {.sync = false});
   }
-  EXPECT_EQ(on_layers("ls /file* | wc -l").out, "400\n");
+  EXPECT_EQ(on_layers("ls /a/b/c | wc -l; rm /a/b/c/file399; echo x >/a/b/c/file0; touch /a/b/new", {"--changes", room("c")}).out, "400\n");
+  // with the descriptors that a process usually may have
+  const Result diff = sh("ulimit -n 1024; exec " + text::shell_words(command("04-unionfs", {"diff", room("layers"), room("c")})));
+  EXPECT_EQ(diff.out, "C /a\nC /a/b\nC /a/b/c\nC /a/b/c/file0\nD /a/b/c/file399\nA /a/b/new\n") << diff.err;
+}
+
+TEST_F(UnionfsStep, ChangesAreKeptOnlyWhereTheyHarmNothing) {
+  const std::string layers = room("layers");
+  files::make_directories(room("mine/work/of-years"));
+  for (const BadInput& input : {
+           BadInput{"", {"run", "--changes", layers, layers, "true"}, 125, "it would become a layer itself", "beside the layers"},
+           BadInput{"", {"run", "--changes", layers + "/../layers/9-new", layers, "true"}, 125, "it would become a layer", ""},
+           BadInput{"", {"run", "--changes", room("mine"), layers, "true"}, 125, "/mine/work holds files already", "another one"}}) {
+    check_bad_input("04-unionfs", input);
+  }
+  EXPECT_TRUE(files::is_directory(room("mine/work/of-years")));
+  EXPECT_THAT(files::list(layers), ::testing::SizeIs(3));
+  // a run that was killed is swept from anywhere: what it noted does not depend on where it was started
+  const std::string words = text::shell_words(command("04-unionfs", {"run", "--changes", "kept", layers, "sh", "-c", "echo ready; exec sleep 1000"}));
+  sh("cd " + room() + "; " + words + " >out 2>&1 & pid=$!; for i in $(seq 100); do [ -s " + room("out") + " ] && break; sleep 0.05; done; kill -9 $pid");
+  files::make_directories(room("elsewhere/kept/work"));
+  EXPECT_THAT(run_step("04-unionfs", {"undo"}, {.directory = room("elsewhere")}).out, HasSubstr("directory " + room("kept/work") + ": undone"));
+  EXPECT_TRUE(files::is_directory(room("elsewhere/kept/work")));
 }
 
 TEST_F(UnionfsStep, ChangesThatAreKeptHoldNothingElse) {

@@ -49,7 +49,7 @@ std::string value_hint(const Setting& setting, const Place& place, int number) {
     return "the parent cgroup must have realtime CPU time to give: its own cpu.rt_runtime_us is 0 or used up";
   }
   if (file == "pids.max") {
-    return "it is a whole number, or max";
+    return "it is a whole number up to 4194304, or max";
   }
   if (file.starts_with("blkio.throttle") || file == "io.max") {
     return number == ENODEV ? "there is no such block device; partitions can't be limited, whole disks can" : "";

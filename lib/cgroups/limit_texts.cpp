@@ -85,7 +85,7 @@ CpuLimits parse_cpu(const LimitTexts& texts) {
   }
   const double count = text::parse_decimal(texts.cpus, "--cpus");
   if (count < 0.01 || count > 65536) {
-    throw fail("--cpus must be a number of CPUs from 0.01 up, not {}", text::quoted(texts.cpus));
+    throw fail("--cpus must be a number of CPUs from 0.01 to 65536, not {}", text::quoted(texts.cpus));
   }
   cpu.period = cpu.period.value_or(100000);
   cpu.quota = std::llround(count * static_cast<double>(*cpu.period));

@@ -25,7 +25,11 @@ void check_name(const std::string& name) {
 
 void add_limit_options(CLI::App& command, LimitTexts& limits) {
   for (const LimitOption& option : limit_options()) {
-    command.add_option(option.name, limits.*option.text, option.help);
+    CLI::Option* added = command.add_option(option.name, limits.*option.text, option.help);
+    if (std::string_view(option.name).find("cpuset") == std::string_view::npos) {
+      // An unset variable of a script must not mean "no limit". An empty cpuset is no set of its own, as for Docker.
+      added->check([](const std::string& value) { return value.empty() ? "its value is empty" : ""; });
+    }
   }
   for (const LimitListOption& option : limit_list_options()) {
     command.add_option(option.name, limits.*option.texts, option.help)->allow_extra_args(false);

@@ -79,6 +79,15 @@ TEST_F(CgroupsStep, RefusesWhatIsNoLimit) {
   const std::string root = room("root");
   for (const BadInput& input : std::vector<BadInput>{
            {"Memory", {"run", "--memory", "lots", root, "true"}, 125, "--memory must be a size", "64k"},
+           {"Empty", {"run", "--memory=", root, "true"}, 125, "--memory: its value is empty", ""},
+           {"Negative", {"run", "--memory=-5", root, "true"}, 125, "--memory must be a size", "64k"},
+           {"Giant", {"run", "--memory", "9223372036854775807", root, "true"}, 125, "--memory must be a size", ""},
+           {"GiantPids", {"run", "--pids-limit", "99999999999", root, "true"}, 125, "pids.max: Invalid argument", "up to 4194304"},
+           {"GiantCpus", {"run", "--cpus", "1000000", root, "true"}, 125, "from 0.01 to 65536", ""},
+           {"Period", {"run", "--cpu-period", "1", root, "true"}, 125, "a cpu period of 1", "1000 to 1000000"},
+           {"Shares", {"run", "--cpu-shares", "1", root, "true"}, 125, "from 2 to 262144", "1024"},
+           {"Io", {"run", "--io-weight", "5", root, "true"}, 125, "an io weight of 5", "10 to 1000"},
+           {"NoDisk", {"run", "--device-read-bps", "/dev/null:1mb", root, "true"}, 125, "no block device", "lsblk"},
            {"Pids", {"run", "--pids-limit", "0", root, "true"}, 125, "--pids-limit must not be 0", "-1"},
            {"Cpus", {"run", "--cpus", "x", root, "true"}, 125, "--cpus", ""},
            {"Cpuset", {"run", "--cpuset-cpus", "4000", root, "true"}, 125, "cpuset.cpus", "the CPUs that may be given are"},

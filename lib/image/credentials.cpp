@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -232,6 +233,19 @@ bool erase_credentials(const CredentialFiles& files, const std::string& registry
     }
   }
   return erased;
+}
+
+std::vector<std::string> known_registries(const CredentialFiles& files) {
+  std::set<std::string> names;
+  for (const std::string& path : files.read) {
+    if (files::exists(path)) {
+      const json::Value auths = read_file(path).value("auths", json::Value::object());
+      for (const auto& [name, entry] : auths.items()) {
+        names.insert(std::string(plain_key(name)));
+      }
+    }
+  }
+  return {names.begin(), names.end()};
 }
 
 namespace {

@@ -47,6 +47,8 @@ std::optional<Credentials> find_credentials(const CredentialFiles& files, const 
 void store_credentials(const CredentialFiles& files, const std::string& registry, const Credentials& credentials);
 // Logout: removes it from every file; false if there was none.
 bool erase_credentials(const CredentialFiles& files, const std::string& registry);
+// What the files have passwords for, as they write it; what only a helper keeps is not in them.
+std::vector<std::string> known_registries(const CredentialFiles& files);
 
 std::string base64_encode(std::string_view bytes);
 std::optional<std::string> base64_decode(std::string_view text);

@@ -189,6 +189,12 @@ class Peers:
         assert "secret" not in explained.stderr and "***" in explained.stderr, "--explain shows too much"
         self.skopeo("inspect", "--tls-verify=false", "--authfile", auth, f"docker://{registry.host}/c/d:2")
         self.jigsaw(store, "logout", "--authfile", auth, registry.host)
+        self.jigsaw(store, "logout", "--authfile", auth, registry.host, code=125)
+        self.jigsaw(store, "login", "--authfile", auth, "--password-stdin", registry.host, code=125, stdin="secret\n")
+        self.jigsaw(store, "login", "--authfile", auth, "-u", "me", "--password-stdin", registry.host, code=125, stdin="\n")
+        self.jigsaw(store, "login", "--authfile", auth, f"https://{registry.host}/v2/", stdin="me\nsecret\n")
+        self.jigsaw(store, "login", "--authfile", auth, "-u", "me", "-p", "secret", "http://" + registry.host)
+        self.jigsaw(store, "logout", "--authfile", auth, "--all")
         self.jigsaw(store + "-2", "pull", "--authfile", auth, name, code=125)
 
     def basic(self):

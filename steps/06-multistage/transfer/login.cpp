@@ -51,15 +51,21 @@ std::string ask_secret(const std::string& question) {
   return answer;
 }
 
+// A registry is what stands before the first slash of a reference; many write it as the address of a web page.
 std::string registry_name(const std::string& text) {
-  // A registry is what stands before the first slash of a reference.
-  const image::Reference reference = image::parse_reference(text.substr(0, text.find('/')) + "/x");
-  return reference.registry;
+  std::string name = text;
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    name = name.starts_with(scheme) ? name.substr(scheme.size()) : name;
+  }
+  return image::parse_reference(name.substr(0, name.find('/')) + "/x").registry;
 }
 
 int login(LoginOptions& options) {
   const std::string registry =
       options.registry == image::kDefaultRegistry ? options.registry : registry_name(options.registry);
+  if (options.user.empty() && options.password_stdin) {
+    throw Error("--password-stdin without a user name", "say who: jigsaw login --username NAME --password-stdin REGISTRY");
+  }
   if (options.user.empty()) {
     options.user = ask("user name: ");
   }
@@ -71,6 +77,9 @@ int login(LoginOptions& options) {
   } else if (options.password.empty()) {
     options.password = ask_secret("password: ");
   }
+  if (options.user.empty() || options.password.empty()) {
+    throw fail("no {} given", options.user.empty() ? "user name" : "password");
+  }
   image::RegistryOptions how = options.flags.options();
   how.given = image::Credentials{options.user, options.password, ""};
   image::Registry(image::Reference{.registry = registry, .repository = {}, .tag = {}, .digest = {}},
@@ -81,6 +90,27 @@ int login(LoginOptions& options) {
                          how.credentials.write)
                  .c_str(),
              stderr);
+  return 0;
+}
+
+struct LogoutOptions {
+  std::string registry{image::kDefaultRegistry};
+  bool all = false;
+  RegistryFlags flags;
+};
+
+int logout(const LogoutOptions& options) {
+  const image::CredentialFiles files = options.flags.options().credentials;
+  const std::vector<std::string> registries =
+      options.all                                            ? image::known_registries(files)
+      : options.registry == image::kDefaultRegistry ? std::vector<std::string>{options.registry}
+                                                             : std::vector<std::string>{registry_name(options.registry)};
+  for (const std::string& registry : registries) {
+    if (!image::erase_credentials(files, registry)) {
+      throw fail("no password for {} is remembered", registry);
+    }
+    std::fputs(fmt::format("logged out of {}\n", registry).c_str(), stderr);
+  }
   return 0;
 }
 
@@ -100,18 +130,12 @@ void add_login(CLI::App& app) {
 
 void add_logout(CLI::App& app) {
   CLI::App* command = app.add_subcommand("logout", "forget the password for a registry");
-  auto options = std::make_shared<LoginOptions>();
+  auto options = std::make_shared<LogoutOptions>();
   command->add_option("registry", options->registry, "its name (default docker.io)");
+  command->add_flag("-a,--all", options->all, "all that are remembered");
   command->add_option("--authfile", options->flags.authfile,
                       "file with credentials (default: podman's and docker's)");
-  cli::on_run(*command, [options] {
-    const std::string registry =
-        options->registry == image::kDefaultRegistry ? options->registry : registry_name(options->registry);
-    if (!image::erase_credentials(options->flags.options().credentials, registry)) {
-      throw Error(fmt::format("no password for {} is remembered", registry));
-    }
-    return 0;
-  });
+  cli::on_run(*command, [options] { return logout(*options); });
 }
 
 }  // namespace jigsaw::transfer

@@ -1,175 +1,44 @@
 #include "base/json.h"
 
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/error.h"
+#include "base/json_parse.h"
 #include "base/text.h"
 
 namespace jigsaw::json {
 namespace {
 
-// The place of byte `offset` (from 0) in `text`.
-SourcePlace place_of(std::string_view text, size_t offset, std::string_view name) {
-  offset = std::min(offset, text.size());
-  const std::string_view before = text.substr(0, offset);
-  const size_t line = static_cast<size_t>(std::count(before.begin(), before.end(), '\n')) + 1;
-  const size_t newline = before.rfind('\n');
-  const size_t start = newline == std::string_view::npos ? 0 : newline + 1;
-  return SourcePlace{.file = name,
-                     .text = text.substr(start, text.find('\n', start) - start),
-                     .line = line,
-                     .column = offset - start + 1,
-                     .length = 1};
-}
-
-// Walks the events of nlohmann's parser. Depth is bounded by a counter; keys of the open objects are remembered to
-// find duplicates, which two readers may understand differently (a known way to smuggle a second meaning).
-class Builder {
- public:
-  Builder(Value& root, std::string_view text, std::string_view name, size_t max_depth)
-      : dom_(root, true), text_(text), name_(name), max_depth_(max_depth) {}
-
-  bool null() { return dom_.null(); }
-  bool boolean(bool value) { return dom_.boolean(value); }
-  bool number_integer(int64_t value) { return dom_.number_integer(value); }
-  bool number_unsigned(uint64_t value) { return dom_.number_unsigned(value); }
-  bool number_float(double value, const std::string& written) { return dom_.number_float(value, written); }
-  bool string(std::string& value) { return dom_.string(value); }
-  bool binary(Value::binary_t& value) { return dom_.binary(value); }
-  bool start_object(size_t count) { return enter(), keys_.emplace_back(), dom_.start_object(count); }
-  bool end_object() { return --depth_, keys_.pop_back(), dom_.end_object(); }
-  bool start_array(size_t count) { return enter(), dom_.start_array(count); }
-  bool end_array() { return --depth_, dom_.end_array(); }
-  bool key(std::string& name) {
-    if (!keys_.back().insert(name).second) {
-      throw Error(fmt::format("{}: the key {} occurs twice in one object", name_, text::quoted(name)),
-                  "remove one of them: readers disagree about which one counts");
-    }
-    return dom_.key(name);
-  }
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& problem) {
-    // nlohmann: "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error while …: what"
-    std::string_view what = problem.what();
-    const size_t detail = what.find(": ");
-    what = detail == std::string_view::npos ? what : what.substr(detail + 2);
-    throw source_error(place_of(text_, position > 0 ? position - 1 : 0, name_),
-                       fmt::format("not JSON: {}", text::printable_line(what.substr(0, 200))));
-  }
-  bool is_errored() const { return false; }
-
- private:
-  void enter() {
-    if (++depth_ > max_depth_) {
-      throw fail("{}: more than {} arrays and objects within one another", name_, max_depth_);
-    }
-  }
-
-  nlohmann::detail::json_sax_dom_parser<Value> dom_;
-  std::string_view text_;
-  std::string_view name_;
-  size_t max_depth_;
-  size_t depth_ = 0;
-  std::vector<std::set<std::string>> keys_;
+// Where a value stands in the tree: how many come before it in the text, and how a reader would name it.
+struct Place {
+  size_t number = 0;
+  std::string path;
 };
 
-// Finds the byte at which the value named by an RFC 6901 pointer starts: a second, rare walk, for messages only.
-// Positions come from an iterator that counts what the parser takes.
-struct CountingIterator {
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-  const char* at;
-  size_t* taken;
-  const char& operator*() const { return *at; }
-  CountingIterator& operator++() { return ++at, ++*taken, *this; }
-  bool operator==(const CountingIterator& other) const { return at == other.at; }
-  bool operator!=(const CountingIterator& other) const { return at != other.at; }
-};
-
-class Locator {
- public:
-  Locator(std::string wanted, const size_t* taken) : wanted_(std::move(wanted)), taken_(taken) {}
-  bool null() { return scalar(); }
-  bool boolean(bool) { return scalar(); }
-  bool number_integer(int64_t) { return scalar(); }
-  bool number_unsigned(uint64_t) { return scalar(); }
-  bool number_float(double, const std::string&) { return scalar(); }
-  bool string(std::string&) { return scalar(); }
-  bool binary(Value::binary_t&) { return scalar(); }
-  bool start_object(size_t) { return open(false); }
-  bool end_object() { return levels_.pop_back(), true; }
-  bool start_array(size_t) { return open(true); }
-  bool end_array() { return levels_.pop_back(), true; }
-  bool key(std::string& name) { return levels_.back().key = name, true; }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) { return false; }
-  std::optional<size_t> found() const { return found_; }
-
- private:
-  struct Level {
-    bool array;
-    size_t index;
-    std::string key;
-  };
-  bool scalar() {
-    const bool here = arrive();
-    return !here;
-  }
-  bool open(bool array) {
-    if (arrive()) {
-      return false;
-    }
-    levels_.push_back(Level{array, 0, {}});
+bool find_place(const Value& at, const Value* wanted, Place& place) {
+  if (&at == wanted) {
     return true;
   }
-  // Called at each value, before its level is pushed.
-  bool arrive() {
-    std::string pointer;
-    for (Level& level : levels_) {
-      pointer += "/" + (level.array ? fmt::format("{}", &level == &levels_.back() ? level.index : level.index - 1)
-                                    : level.key);
+  ++place.number;
+  const size_t length = place.path.size();
+  if (at.is_object()) {
+    for (const auto& [key, member] : at.get_ref<const Value::object_t&>()) {
+      place.path += fmt::format("{}{}", length == 0 ? "" : ".", key);
+      if (find_place(member, wanted, place)) {
+        return true;
+      }
+      place.path.resize(length);
     }
-    if (!levels_.empty() && levels_.back().array) {
-      ++levels_.back().index;
+  } else if (at.is_array()) {
+    for (size_t index = 0; index < at.size(); ++index) {
+      place.path += fmt::format("[{}]", index);
+      if (find_place(at[index], wanted, place)) {
+        return true;
+      }
+      place.path.resize(length);
     }
-    if (pointer == wanted_) {
-      found_ = *taken_;
-    }
-    return found_.has_value();
   }
-
-  std::string wanted_;
-  const size_t* taken_;
-  std::vector<Level> levels_;
-  std::optional<size_t> found_;
-};
-
-size_t locate(std::string_view text, const std::string& pointer) {
-  size_t taken = 0;
-  Locator locator(pointer, &taken);
-  Value::sax_parse(CountingIterator{text.data(), &taken}, CountingIterator{text.data() + text.size(), &taken}, &locator);
-  // The parser has taken the value's last byte, or one more after a number: step back to where it begins.
-  size_t end = std::min(locator.found().value_or(1), text.size());
-  while (end > 0 && std::string_view(" \t\r\n,]}:").find(text[end - 1]) != std::string_view::npos) {
-    --end;
-  }
-  if (end == 0) {
-    return 0;
-  }
-  size_t start = end - 1;
-  if (text[start] == '"') {
-    while (start > 0 && !(text[start - 1] == '"' && (start < 2 || text[start - 2] != '\\'))) {
-      --start;
-    }
-    return start > 0 ? start - 1 : 0;
-  }
-  while (start > 0 && (std::isalnum(static_cast<unsigned char>(text[start - 1])) || text[start - 1] == '-' ||
-                       text[start - 1] == '.' || text[start - 1] == '+')) {
-    --start;
-  }
-  return start;
+  return false;
 }
 
 std::string_view kind_of(const Value& value) {
@@ -191,22 +60,6 @@ std::string_view kind_of(const Value& value) {
 
 }  // namespace
 
-Value parse(std::string_view text, std::string_view name, ParseOptions options) {
-  if (text.starts_with("\xef\xbb\xbf")) {  // nlohmann would skip it, other readers refuse it: RFC 8259, part 8.1
-    throw source_error(place_of(text, 0, name), "not JSON: it begins with a byte order mark");
-  }
-  Value root;
-  Builder builder(root, text, name, options.max_depth);
-  Value::sax_parse(text, &builder);
-  return root;
-}
-
-std::string dump(const Value& value) { return value.dump(-1, ' ', false, Value::error_handler_t::replace); }
-
-std::string dump_pretty(const Value& value) {
-  return value.dump(2, ' ', false, Value::error_handler_t::replace) + "\n";
-}
-
 struct Document::Tree {
   Value value;
 };
@@ -216,11 +69,7 @@ Document::Document(std::string given_text, std::string given_name, ParseOptions 
 
 Document::~Document() { delete tree_; }
 
-View Document::root() const { return View(this, &tree_->value, ""); }
-
-View View::child(const Value& value, std::string_view key) const {
-  return View(document_, &value, fmt::format("{}/{}", pointer_, key));
-}
+View Document::root() const { return View(this, &tree_->value); }
 
 bool View::is_null() const { return value_->is_null(); }
 bool View::is_object() const { return value_->is_object(); }
@@ -232,17 +81,17 @@ std::optional<View> View::find(std::string_view key) const {
   if (!value_->is_object()) {
     expected("an object");
   }
-  const auto member = value_->find(std::string(key));
+  const auto member = value_->find(key);
   if (member == value_->end() || member->is_null()) {
     return std::nullopt;
   }
-  return child(*member, key);
+  return View(document_, &*member);
 }
 
 View View::at(std::string_view key) const {
   const std::optional<View> member = find(key);
   if (!member) {
-    refuse(pointer_.empty() ? fmt::format("has no \"{}\"", key) : fmt::format("has no \"{}\", which is required", key));
+    refuse(value_ == &document_->tree_->value ? fmt::format("has no \"{}\"", key) : fmt::format("has no \"{}\", which is required", key));
   }
   return *member;
 }
@@ -251,8 +100,8 @@ void View::each_member(const std::function<void(const std::string&, const View&)
   if (!value_->is_object()) {
     expected("an object");
   }
-  for (const auto& [key, member] : value_->items()) {
-    visit(key, child(member, key));
+  for (const auto& [key, member] : value_->get_ref<const Value::object_t&>()) {
+    visit(key, View(document_, &member));
   }
 }
 
@@ -267,7 +116,7 @@ View View::operator[](size_t index) const {
   if (!value_->is_array() || index >= value_->size()) {
     expected(fmt::format("an array of more than {} elements", index));
   }
-  return child((*value_)[index], fmt::format("{}", index));
+  return View(document_, &(*value_)[index]);
 }
 
 void View::each(const std::function<void(const View&)>& visit) const {
@@ -354,20 +203,16 @@ std::vector<std::string> View::strings_or_none(std::string_view key) const {
 }
 
 std::string View::path() const {
-  if (pointer_.empty()) {
-    return "the document";
-  }
-  std::string result;
-  for (const std::string_view step : text::split(std::string_view(pointer_).substr(1), '/')) {
-    const bool index = text::to_u64(step).has_value();
-    result += index ? fmt::format("[{}]", step) : fmt::format("{}{}", result.empty() ? "" : ".", step);
-  }
-  return text::printable_line(result.substr(0, 300));
+  Place place;
+  find_place(document_->tree_->value, value_, place);
+  return place.path.empty() ? "the document" : text::printable_line(place.path.substr(0, 300));
 }
 
 void View::refuse(std::string_view what, std::string hint) const {
-  throw source_error(place_of(document_->text, locate(document_->text, pointer_), document_->name),
-                     fmt::format("{} {}", path(), what), std::move(hint));
+  Place place;
+  find_place(document_->tree_->value, value_, place);
+  throw source_error(place_of_value(document_->text, place.number, document_->name), fmt::format("{} {}", path(), what),
+                     std::move(hint));
 }
 
 void View::expected(std::string_view what) const {

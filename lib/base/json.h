@@ -1,6 +1,6 @@
 // JSON: nlohmann-json, made safe for input that wants to harm.
 //
-// parse() bounds the depth and refuses duplicate keys and bad UTF-8. View walks a document with its path in hand, so
+// parse() bounds the depth and refuses duplicate keys and bad UTF-8. View walks a document and can say where it is, so
 // that every wrong type is reported with the file, the line and a caret:
 //
 //     config.json:7:13: process.args[0] must be a string, not a number
@@ -75,15 +75,11 @@ class View {
 
  private:
   friend struct Document;
-  struct Step;
-  View(const Document* document, const Value* value, std::string pointer)
-      : document_(document), value_(value), pointer_(std::move(pointer)) {}
-  View child(const Value& value, std::string_view key) const;
+  View(const Document* document, const Value* value) : document_(document), value_(value) {}
   [[noreturn]] void expected(std::string_view what) const;
 
   const Document* document_;
-  const Value* value_;
-  std::string pointer_;  // RFC 6901
+  const Value* value_;  // where it stands in the document is looked for when somebody asks: path(), refuse()
 };
 
 // Keeps the text, so that an error can show the line.
@@ -98,6 +94,7 @@ struct Document {
   std::string name;
 
  private:
+  friend class View;
   struct Tree;
   Tree* tree_;
 };

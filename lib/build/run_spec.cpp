@@ -3,6 +3,7 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -29,6 +30,12 @@ void set_default(std::vector<std::string>& environment, const std::string& name,
   if (!there) {
     environment.push_back(name + "=" + value);
   }
+}
+
+// Readable for every user of the container, whatever our umask.
+void write_for_all(const std::string& path, const std::string& text) {
+  files::replace(path, text, {.mode = 0644, .sync = false});
+  check(::chmod(path.c_str(), 0644), "change the mode of {}", path);
 }
 
 runtime::MountPoint bound_file(const std::string& source, const std::string& destination) {
@@ -76,12 +83,11 @@ runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& room
     static_cast<rootfs::Mount&>(point) = std::move(mount);
     spec.mounts.push_back(std::move(point));
   }
-  files::replace(room + "/hosts", fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", kHostname),
-                 {.mode = 0644, .sync = false});
+  write_for_all(room + "/hosts", fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", kHostname));
   spec.mounts.push_back(bound_file(room + "/hosts", "/etc/hosts"));
   if (is_host_network(plan)) {
     const std::string resolv = files::read_if_exists("/etc/resolv.conf", 1 << 20).value_or("");
-    files::replace(room + "/resolv.conf", resolv, {.mode = 0644, .sync = false});
+    write_for_all(room + "/resolv.conf", resolv);
     spec.mounts.push_back(bound_file(room + "/resolv.conf", "/etc/resolv.conf"));
   }
   const auto masked = rootfs::default_masked_paths();

@@ -115,8 +115,12 @@ TEST_F(Surroundings, TheUmaskDoesNotReachTheRootDirectory) {
   const Result result = sh("umask 077; for c in '02-namespaces rootfs " + room("r") + "' '04-unionfs layers " + room("l") + "'; do " + bin("") +
                            "$c || exit; done; stat -c %a " + room("r") + " " + room("l") + "/1-busybox; " +
                            text::shell_words(command("04-unionfs", {"run", room("l"), "stat", "-c", "%a", "/"})) + "; " +
-                           text::shell_words(command("jigsaw", {"--root", room("tight"), "run", "--rm", "-u", "1000", "jigsaw/base", "stat", "-c", "%a", "/"})));
-  EXPECT_EQ(result.out, "755\n755\n755\n755\n") << result.err;
+                           text::shell_words(command("jigsaw", {"--root", room("tight"), "run", "--rm", "-u", "1000", "-w", "/new/one", "jigsaw/base", "stat", "-c", "%a", "/", "/new", "/etc/hosts"})));
+  EXPECT_EQ(result.out, "755\n755\n755\n755\n755\n644\n") << result.err;
+  files::make_directories(room("context"));
+  files::replace(room("context/Dockerfile"), "FROM jigsaw/base\nUSER 1000\nRUN stat -c %a / /etc/hosts\n", {.sync = false});
+  const Result build = sh("umask 077; exec " + text::shell_words(command("jigsaw", {"--root", room("tight"), "build", room("context")})));
+  EXPECT_THAT(build.out + build.err, HasSubstr("644")) << build.err;
 }
 
 // Ctrl-C and a new window size come from the terminal to all processes in its foreground: to the program once, not twice.

@@ -67,6 +67,7 @@ struct ExecOptions {
   std::string pidfd_socket;
   int preserve_fds = 0;
   std::string cgroup;  // a cgroup below the container's
+  enum class IfPaused { kRefuse, kWait } if_paused = IfPaused::kRefuse;  // kWait: it starts once the container goes on
   RunOptions::Mode mode = RunOptions::Mode::kForeground;
 };
 // Runs a further program in a running container.

@@ -50,7 +50,7 @@ Target find_target(const ExecOptions& options) {
   }
   const cgroups::Layout layout = cgroups::read_layout();
   cgroups::Cgroup cgroup = state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(layout, state.cgroup);
-  if (state.started && cgroup.exists() && cgroup.frozen()) {
+  if (options.if_paused == ExecOptions::IfPaused::kRefuse && state.started && cgroup.exists() && cgroup.frozen()) {
     throw fail("container {} is paused", options.id);
   }
   const std::string pid = std::to_string(state.pid);

@@ -42,6 +42,23 @@ void kill_process(const State& state) {
   }
 }
 
+// What can be found of a container without its state: the cgroup that it has unless its config.json names another.
+void remove_unreadable(StateDirectory& directory, const std::string& id, const Error& why) {
+  log::warning("{}: what can be found of container {} without its state is removed", why.message(), id);
+  const cgroups::Layout layout = cgroups::read_layout();
+  cgroups::Cgroup::open(layout, cgroups::usual_path(layout, "jigsaw-" + id)).clear();
+  directory.remove();
+}
+
+std::optional<State> load_for_removal(const StateDirectory& directory, std::optional<Error>& unreadable) {
+  try {
+    return directory.try_load();
+  } catch (const Error& error) {
+    unreadable = error;
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 // The cgroup's processes too: without a pid namespace of the container's own they do not die with its first one.
@@ -62,7 +79,14 @@ void remove(const std::string& state_root, const std::string& id, Force force) {
     throw fail("container {} does not exist", id);
   }
   directory->lock();
-  const auto state = directory->try_load();
+  std::optional<Error> unreadable;
+  const auto state = load_for_removal(*directory, unreadable);
+  if (unreadable && force == Force::kNo) {
+    throw *unreadable;
+  }
+  if (unreadable) {
+    return remove_unreadable(*directory, id, *unreadable);
+  }
   if (!state) {  // its creator died between mkdir and the first record: there is nothing else
     directory->remove();
     return;

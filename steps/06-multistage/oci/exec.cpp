@@ -25,6 +25,7 @@ struct ExecOptions {
   bool detach = false;
   bool tty = false;
   bool no_new_privileges = false;
+  bool ignore_paused = false;
 };
 
 // "uid" or "uid:gid": names are the engines' affair.
@@ -103,10 +104,12 @@ void add_exec(CLI::App& app) {
   command->add_option("--pidfd-socket", options.exec.pidfd_socket, "socket that gets a descriptor of the process");
   command->add_option("--preserve-fds", options.exec.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024));
   command->add_option("--cgroup", options.exec.cgroup, "a cgroup below the container's");
+  command->add_flag("--ignore-paused", options.ignore_paused, "in a paused container, start once it is resumed");
   cli::take_command_line(*command, options.exec.id, options.command, "ID", "the container");
   on_run(*command, [] {
     using Mode = runtime::RunOptions::Mode;
     options.exec.state_root = std::filesystem::absolute(state_root()).lexically_normal();
+    options.exec.if_paused = options.ignore_paused ? runtime::ExecOptions::IfPaused::kWait : runtime::ExecOptions::IfPaused::kRefuse;
     options.exec.mode = options.detach ? Mode::kDetached : Mode::kForeground;
     return runtime::exec(wanted_process(options), options.exec).exit_code();
   });

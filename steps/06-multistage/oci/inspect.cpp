@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "oci/commands.h"
@@ -17,10 +18,14 @@ struct Known {
 std::vector<Known> all_states() {
   std::vector<Known> result;
   for (const std::string& id : runtime::list_ids(state_root())) {
-    const auto directory = runtime::StateDirectory::find(state_root(), id);
-    if (auto state = directory ? directory->try_load() : std::nullopt) {
-      const runtime::Status status = runtime::current_status(*state);
-      result.push_back({std::move(*state), status});
+    try {
+      const auto directory = runtime::StateDirectory::find(state_root(), id);
+      if (auto state = directory ? directory->try_load() : std::nullopt) {
+        const runtime::Status status = runtime::current_status(*state);
+        result.push_back({std::move(*state), status});
+      }
+    } catch (const Error& error) {  // one that can't be read does not hide the others
+      log::warning("container {} is left out: {}", id, error.message());
     }
   }
   return result;

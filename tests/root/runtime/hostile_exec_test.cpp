@@ -87,7 +87,10 @@ TEST_F(Added, NothingIsAddedToAContainerThatEnded) {
   const int first = pid();
   ASSERT_EQ(oci({"pause", kId}).code, 0);
   EXPECT_NE(oci({"exec", kId, "true"}).err.find("is paused"), std::string::npos);
-  ASSERT_EQ(oci({"resume", kId}).code, 0);
+  const std::string program = test::bin("jigsaw-oci") + " --root " + bundle() + "/states ";
+  const auto waited = test::sh("( sleep 0.4; echo resumed; " + program + "resume " + kId + " ) & " + program + "exec --ignore-paused " + kId +
+                               " echo added; wait", {.timeout = std::chrono::seconds(20)});
+  EXPECT_EQ(waited.out, "resumed\nadded\n") << waited.err;
   ASSERT_EQ(::kill(first, SIGKILL), 0);
   for (int i = 0; i < 100 && oci({"state", kId}).out.find("\"stopped\"") == std::string::npos; ++i) {
     ::usleep(20'000);

@@ -38,9 +38,17 @@ class Builder {
   bool number_float(double value, const std::string&) { return put(value); }
   bool string(std::string& value) { return put(std::move(value)); }
   bool binary(Value::binary_t& value) { return put(std::move(value)); }
-  bool start_object(size_t) { return open(Value::object()); }
+  bool start_object(size_t) {
+    Value object = Value::object();
+    object.get_ref<Value::object_t&>().reserve(kUsualSize);
+    return open(std::move(object));
+  }
   bool end_object() { return levels_.pop_back(), true; }
-  bool start_array(size_t) { return open(Value::array()); }
+  bool start_array(size_t) {
+    Value array = Value::array();
+    array.get_ref<Value::array_t&>().reserve(kUsualSize);
+    return open(std::move(array));
+  }
   bool end_array() { return levels_.pop_back(), true; }
   bool key(std::string& name) {
     Level& level = levels_.back();
@@ -70,6 +78,7 @@ class Builder {
   }
 
  private:
+  static constexpr size_t kUsualSize = 4;
   static constexpr size_t kFewKeys = 16;  // so many are looked through faster than they are sorted
   struct Level {
     Value* container;

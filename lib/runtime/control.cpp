@@ -85,9 +85,12 @@ void update(const std::string& state_root, const std::string& id, const cgroups:
 }
 
 std::vector<pid_t> processes(const std::string& state_root, const std::string& id) {
-  const State state = load_alive(state_root, id);
+  const State state = StateDirectory::open(state_root, id).load();
   const cgroups::Cgroup cgroup = cgroup_of(state);
-  std::vector<pid_t> pids = cgroup.exists() ? cgroup.processes() : std::vector<pid_t>{state.pid};
+  if (!cgroup.exists()) {
+    return status_of(state) == Status::kStopped ? std::vector<pid_t>{} : std::vector<pid_t>{state.pid};
+  }
+  std::vector<pid_t> pids = cgroup.processes();
   std::sort(pids.begin(), pids.end());
   return pids;
 }

@@ -286,10 +286,11 @@ Status status_of(const State& state) {
 }
 
 std::string state_json(const State& state, Status status) {
-  json::Value value{{"ociVersion", state.version}, {"id", state.id}, {"status", std::string(name(status))}};
+  json::Value value{{"ociVersion", state.version}, {"id", state.id}};
   if (status != Status::kStopped) {
     value["pid"] = state.pid;
   }
+  value["status"] = std::string(name(status));
   value["bundle"] = state.bundle;
   value["rootfs"] = state.rootfs;
   value["created"] = text::rfc3339(state.when);

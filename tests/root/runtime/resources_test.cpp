@@ -136,6 +136,7 @@ TEST_F(Resources, APausedContainerIsSignalledAndEnded) {
     return status() == "stopped";
   };
   EXPECT_TRUE(ends());
+  EXPECT_EQ(oci({"ps", "--format", "json", kId}).out, "[]\n");
   EXPECT_EQ(oci({"delete", kId}).code, 0);
   for (const char* how : {"kill", "kill --all", "delete --force"}) {
     ASSERT_EQ(oci_detached("run --detach --bundle " + bundle() + " " + kId), 0);

@@ -67,8 +67,11 @@ runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& room
   process.cwd = plan.directory;
   process.uid = user.uid;
   process.gid = user.gid;
-  process.additional_gids = user.groups;
-  process.additional_gids.insert(process.additional_gids.begin(), user.gid);  // as login(1) sets them
+  // Without root and subordinate ids the kernel allows no groups but one's own: user_namespaces(7).
+  if (files::read_if_exists("/proc/self/setgroups").value_or("") != "deny\n") {
+    process.additional_gids = user.groups;
+    process.additional_gids.insert(process.additional_gids.begin(), user.gid);  // as login(1) sets them
+  }
   process.capabilities = security::for_user(security::default_capabilities(), user.uid);
   spec.process = std::move(process);
   spec.hostname = kHostname;

@@ -57,7 +57,7 @@ std::string failure_text(const std::vector<std::string>& command, const process:
 // Limits are no part of the key: they decide whether a command succeeds, not what it makes.
 void limit(runtime::Spec& spec, const BuildOptions& options) {
   spec.limits = cgroups::parse_limits(options.limits.limits);
-  if (!spec.limits.pids && ::geteuid() == 0) {
+  if (!spec.limits.pids && runtime::can_limit()) {
     spec.limits.pids = kDefaultPids;
   }
   for (const std::string& text : options.limits.ulimits) {

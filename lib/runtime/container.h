@@ -81,6 +81,8 @@ enum class Reach { kInit, kAll };
 void kill(const std::string& state_root, const std::string& id, int signal, Reach reach = Reach::kInit);
 void pause(const std::string& state_root, const std::string& id);
 void resume(const std::string& state_root, const std::string& id);
+// Whether a container gets a cgroup, and so can be limited: without privilege there may be no place for one.
+bool can_limit();
 void update(const std::string& state_root, const std::string& id, const cgroups::Limits& limits);
 std::vector<pid_t> processes(const std::string& state_root, const std::string& id);
 

@@ -296,4 +296,9 @@ State create(const Spec& spec, const Surroundings& surroundings) {
   return made.state;
 }
 
+bool can_limit() {
+  const cgroups::Layout layout = cgroups::read_layout();
+  return cgroups::may_create(layout, cgroups::usual_path(layout, "jigsaw-any"));
+}
+
 }  // namespace jigsaw::runtime

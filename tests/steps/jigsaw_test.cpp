@@ -231,6 +231,12 @@ TEST_F(Jigsaw, WorksWithoutRoot) {
   const Result result = run({bin("jigsaw"), "run", "--rm", "jigsaw/base", "sh", "-c", "echo $$ $(id -u); touch /made; echo x > /dev/null; ls /made"}, as_somebody);
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.out, "1 0\n/made\n");
+  // and a build, whose RUN has a limit that nobody asked for where one can be set
+  files::make_directories(room("context"));
+  files::replace(room("context/Dockerfile"), "FROM jigsaw/base\nRUN echo made > /made\nCMD [\"cat\", \"/made\"]\n", {.mode = 0644});
+  const Result built = run({bin("jigsaw"), "build", "-q", "-t", "own", room("context")}, as_somebody);
+  EXPECT_EQ(built.code, 0) << built.err;
+  EXPECT_EQ(run({bin("jigsaw"), "run", "--rm", "own"}, as_somebody).out, "made\n");
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "cgroups/cgroup.h"
 #include "cgroups/stats.h"
 #include "process/spawn.h"
@@ -158,6 +161,52 @@ TEST_F(Effects, ACpusetKeepsItsProcessesOnItsCpus) {
     return CPU_COUNT(&set) == 1 && CPU_ISSET(0, &set) ? 0 : 1;
   });
   EXPECT_EQ(child.wait().exit_code(), 0);
+}
+
+// The whole disk below a directory, which is what can be limited; absent on a tmpfs or an overlay.
+std::optional<std::pair<int64_t, int64_t>> disk_below(const std::string& directory) {
+  struct stat status {};
+  check(::stat(directory.c_str(), &status), "stat {}", directory);
+  std::string place = fmt::format("/sys/dev/block/{}:{}", major(status.st_dev), minor(status.st_dev));
+  if (files::exists(place + "/partition")) {
+    place += "/..";
+  }
+  const auto number = files::read_if_exists(place + "/dev");
+  if (!number || files::exists(place + "/dm")) {  // a device mapper's limits are those of the disks below it
+    return std::nullopt;
+  }
+  const size_t colon = number->find(':');
+  return std::pair{static_cast<int64_t>(text::to_u64(number->substr(0, colon)).value_or(0)),
+                   static_cast<int64_t>(text::to_u64(text::trim(std::string_view(*number).substr(colon + 1))).value_or(0))};
+}
+
+TEST_F(Effects, ADiskIsReadNoFasterThanItsRate) {
+  const files::TemporaryDirectory room("/var/tmp");
+  const auto disk = disk_below(room.path());
+  if (lacks("io") || !disk) {
+    GTEST_SKIP() << "no io controller, or no disk below /var/tmp";
+  }
+  constexpr size_t kBytes = 512 << 10;
+  files::replace(room.path() + "/file", std::string(kBytes, 'x'));
+  const auto seconds_to_read = [&](const Limits& limits) {
+    const Cgroup cgroup = make(limits);
+    const auto begin = Clock::now();
+    process::Child child = start(cgroup, [&] {
+      const Fd file = files::open(room.path() + "/file", O_RDONLY | O_DIRECT);  // past the page cache
+      void* buffer = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      size_t got = 0;
+      for (ssize_t count = 1; count > 0 && got < kBytes; got += static_cast<size_t>(count)) {
+        count = ::pread(file.get(), buffer, 64 << 10, static_cast<off_t>(got));
+      }
+      return got == kBytes ? 0 : 1;
+    });
+    EXPECT_EQ(child.wait().exit_code(), 0);
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  const double free = seconds_to_read({});
+  const double limited = seconds_to_read({.block_io = {.read_bps = {{disk->first, disk->second, kBytes / 2}}}});
+  EXPECT_GT(limited, 1.2) << "half a file a second; without a limit it takes " << free;
+  EXPECT_LT(free, limited);
 }
 
 TEST_F(Effects, AFrozenProcessStandsStillAndGoesOn) {

@@ -46,20 +46,62 @@ process::ExitStatus run_helper(const Helper& helper) {
   return child.wait();
 }
 
-void git(const std::string& directory, const std::vector<std::string>& words) {
-  Helper helper{.directory = directory};
+enum class Failure { kThrow, kTell };
+
+bool git(const std::string& directory, const std::vector<std::string>& words, Failure failure = Failure::kThrow) {
+  Helper helper{.directory = directory, .errors = failure == Failure::kTell ? -1 : 2};
   helper.arguments = {"git", "-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c",
                       "advice.detachedHead=false"};
   helper.arguments.insert(helper.arguments.end(), words.begin(), words.end());
   helper.environment.emplace_back("GIT_TERMINAL_PROMPT=0");
-  if (const process::ExitStatus status = run_helper(helper); status.exit_code() != 0) {
+  const process::ExitStatus status = run_helper(helper);
+  if (status.exit_code() != 0 && failure == Failure::kThrow) {
     throw fail("git {} failed with {}", words.front(), status.text());
   }
+  return status.exit_code() == 0;
 }
 
 struct GitAddress {
-  std::string remote, reference, directory;
+  std::string remote, reference, directory, commit;
+  bool keep_git_dir = false;
+  bool submodules = true;
 };
+
+std::optional<std::string> percent_decoded(std::string_view text);
+
+// The newer form: REPOSITORY.git?branch=NAME&subdir=PATH
+void parse_git_query(GitAddress& result, std::string_view query, const std::string& address) {
+  const auto set = [&](std::string& what, const std::string& value) {
+    if (value.empty() || (!what.empty() && what != value)) {
+      throw fail("'{}' names no single {} of a git repository", address, &what == &result.directory ? "directory" : "revision");
+    }
+    what = value;
+  };
+  for (const std::string_view part : text::split(query, '&')) {
+    const size_t equals = part.find('=');
+    const std::string key(part.substr(0, equals));
+    const std::string value =
+        equals == std::string_view::npos ? "" : percent_decoded(part.substr(equals + 1)).value_or("");
+    const bool flag = value.empty() || value == "1" || value == "true";
+    if (key == "ref") {
+      set(result.reference, value);
+    } else if (key == "branch" || key == "tag") {
+      const std::string start = key == "tag" ? "refs/tags/" : "refs/heads/";
+      set(result.reference, value.starts_with(start) ? value : start + value);
+    } else if (key == "subdir") {
+      set(result.directory, value);
+    } else if (key == "commit" || key == "checksum") {
+      set(result.commit, value);
+    } else if (key == "keep-git-dir") {
+      result.keep_git_dir = flag;
+    } else if (key == "submodules") {
+      result.submodules = flag;
+    } else {
+      throw fail("'{}': unexpected query {}", address, text::quoted(key))
+          .with_hint("a git address knows ref, branch, tag, subdir, commit, keep-git-dir and submodules");
+    }
+  }
+}
 
 GitAddress parse_git_address(const std::string& address) {
   GitAddress result;
@@ -74,10 +116,34 @@ GitAddress parse_git_address(const std::string& address) {
     result.reference = fragment.substr(0, colon);
     result.directory = colon == std::string::npos ? "" : fragment.substr(colon + 1);
   }
+  if (const size_t query = result.remote.find('?'); query != std::string::npos) {
+    const std::string text = result.remote.substr(query + 1);
+    result.remote.resize(query);
+    parse_git_query(result, text, address);
+  }
   if (result.reference.starts_with('-') || result.remote.starts_with('-')) {
     throw fail("'{}' is no git repository's address", address);
   }
   return result;
+}
+
+// What `where` names, and what lies behind it. Quickest is the one commit; a server that does not give that, a server of
+// plain files and a shortened commit need the whole history.
+void check_out(const std::string& tree, const GitAddress& where) {
+  const std::string wanted = !where.reference.empty() ? where.reference : !where.commit.empty() ? where.commit : "HEAD";
+  if (git(tree, {"fetch", "-q", "--depth", "1", "origin", wanted}, Failure::kTell)) {
+    git(tree, {"checkout", "-q", "FETCH_HEAD"});
+    return;
+  }
+  git(tree, {"fetch", "-q", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*", "HEAD"});
+  if (wanted == "HEAD") {
+    git(tree, {"checkout", "-q", "FETCH_HEAD"});
+    return;
+  }
+  const std::string branch = wanted.starts_with("refs/heads/") ? wanted.substr(11) : wanted;
+  if (!git(tree, {"checkout", "-q", "--detach", "origin/" + branch}, Failure::kTell)) {
+    git(tree, {"checkout", "-q", "--detach", wanted});
+  }
 }
 
 // %41 -> A; nothing for a percent sign without two hex digits.
@@ -116,7 +182,7 @@ bool is_git_address(std::string_view text) {
       text.starts_with("github.com/")) {
     return true;
   }
-  const std::string_view path = text.substr(0, text.find('#'));
+  const std::string_view path = text.substr(0, text.find_first_of("?#"));
   return (text.starts_with("http://") || text.starts_with("https://")) && path.ends_with(".git");
 }
 
@@ -153,18 +219,17 @@ std::unique_ptr<files::TemporaryDirectory> fetch_git(const image::Store& store, 
   files::make_directories(tree, 0755);
   git(tree, {"init", "-q"});
   git(tree, {"remote", "add", "origin", where.remote});
-  git(tree, {"fetch", "-q", "--depth", "1", "origin", where.reference.empty() ? "HEAD" : where.reference});
-  git(tree, {"checkout", "-q", "FETCH_HEAD"});
-  if (files::exists(tree + "/.gitmodules")) {
+  check_out(tree, where);
+  if (where.submodules && files::exists(tree + "/.gitmodules")) {
     git(tree, {"submodule", "update", "-q", "--init", "--recursive", "--depth", "1"});
   }
-  if (!copy.checksum.empty()) {
-    const std::optional<std::string> head = files::read_if_exists(tree + "/.git/HEAD");
-    if (!head || !text::trim(*head).starts_with(copy.checksum)) {
-      throw fail("{} is at the commit {}, not {}", address, head ? text::trim(*head) : "", copy.checksum);
+  for (const std::string& commit : {copy.checksum, where.commit}) {
+    const std::string head = files::read_if_exists(tree + "/.git/HEAD").value_or("");
+    if (!commit.empty() && !head.starts_with(commit)) {
+      throw fail("checksum mismatch: {} is at the commit {}, not {}", address, text::trim(head), commit);
     }
   }
-  if (!copy.keep_git_dir.value_or(false)) {
+  if (!copy.keep_git_dir.value_or(where.keep_git_dir)) {
     files::remove_tree(tree + "/.git");
   }
   Tree files_of_repository({tree});

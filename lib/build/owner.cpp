@@ -39,7 +39,7 @@ Lookup look_up(Tree& tree, std::string_view text) {
   Lookup result;
   const size_t colon = text.find(':');
   const std::string_view user = text.substr(0, colon);
-  if (text.empty() || text == ":" || (colon != std::string_view::npos && colon + 1 == text.size())) {
+  if (text.empty()) {
     throw fail("'{}' names no owner", text).with_hint("write USER, USER:GROUP or numbers");
   }
   if (const std::optional<uint32_t> id = to_id(user)) {
@@ -59,7 +59,7 @@ Lookup look_up(Tree& tree, std::string_view text) {
     return result;
   }
   const std::string_view group = text.substr(colon + 1);
-  std::optional<uint32_t> gid = group == "root" ? 0 : to_id(group);
+  std::optional<uint32_t> gid = group.empty() || group == "root" ? 0 : to_id(group);
   if (!gid) {
     const std::vector<std::string> fields = record(tree, "/etc/group", group);
     gid = fields.size() >= 3 ? to_id(fields[2]) : std::nullopt;

@@ -140,7 +140,9 @@ def git_contexts(f):
                 break
             time.sleep(0.05)
         url = f"git://127.0.0.1:{port}/r.git"
-        for fragment, text in (("#v1:sub", "first"), ("#main:sub", "second"), ("#:sub", "second"), (f"#{commit}:sub", "second")):
+        for fragment, text in (("#v1:sub", "first"), ("#main:sub", "second"), ("#:sub", "second"), (f"#{commit}:sub", "second"),
+                               (f"#{commit[:10]}:sub", "second"), ("?tag=v1&subdir=sub", "first"), ("?branch=main&subdir=sub", "second"),
+                               (f"?ref=v1&subdir=sub&submodules=false", "first"), (f"?commit={commit}&subdir=sub", "second")):
             f.good(f.run("build", "-o", f.work / "out", url + fragment))
             assert (f.work / "out/x").read_text() == text, fragment
         c = f.context(f"FROM scratch\nADD {url}#v1 /a\nADD --keep-git-dir=true {url} /b\n")
@@ -152,8 +154,16 @@ def git_contexts(f):
         assert done.returncode != 0 and commit.encode() in done.stderr, done.stderr
         f.good(f.build(f.context("FROM scratch\nCOPY --from=g x /x\n"), "--build-context", f"g={url}#v1:sub", "-o", f.work / "out"))
         assert (f.work / "out/x").read_text() == "first"
-        for bad in (url + "#nosuchref", url + "#:../..", url + "#--upload-pack=x"):
-            assert f.run("build", bad).returncode != 0, bad
+        for bad in ("#nosuchref", "#:../..", "#--upload-pack=x", "?nosuch=1", "?ref=a&tag=b", f"?ref=v1&commit={commit}", "?ref="):
+            assert f.run("build", url + bad).returncode != 0, bad
+        git("update-server-info")  # a server of plain files knows no shallow fetch
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(repository.parent)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        shutil.copytree(repository / ".git", repository.parent / "plain.git")
+        c = f.context(f"FROM scratch\nADD http://127.0.0.1:{server.server_address[1]}/plain.git?ref=v1&keep-git-dir=true /a\n")
+        f.good(f.build(c, "-o", f.work / "out2"))
+        assert (f.work / "out2/a/sub/x").read_text() == "first" and (f.work / "out2/a/.git").exists()
+        server.shutdown()
     finally:
         os.killpg(daemon.pid, signal.SIGTERM)
         daemon.wait()

@@ -83,19 +83,20 @@ StageResult load_layout(const Workshop& workshop, const std::string& place, cons
 }
 
 void load_origin(Workshop& workshop, const Origin& origin, const std::optional<Platform>& platform) {
-  if (workshop.images.contains(origin.name) || workshop.named_contexts.contains(origin.name)) {
+  const std::string key = Workshop::key_of(origin);
+  if (workshop.images.contains(key) || workshop.named_contexts.contains(origin.name)) {
     return;
   }
   if (origin.kind == Origin::Kind::kImage) {
-    workshop.images.emplace(origin.name, load_image(workshop, origin.name, platform));
+    workshop.images.emplace(key, load_image(workshop, origin.name, platform));
   } else if (origin.kind == Origin::Kind::kNamedContext) {
     const std::string& place = workshop.options.named_contexts.at(origin.name);
     constexpr std::string_view kImagePrefix = "docker-image://";
     constexpr std::string_view kLayoutPrefix = "oci-layout://";
     if (place.starts_with(kImagePrefix)) {
-      workshop.images.emplace(origin.name, load_image(workshop, place.substr(kImagePrefix.size()), platform));
+      workshop.images.emplace(key, load_image(workshop, place.substr(kImagePrefix.size()), platform));
     } else if (place.starts_with(kLayoutPrefix)) {
-      workshop.images.emplace(origin.name, load_layout(workshop, place.substr(kLayoutPrefix.size()), platform));
+      workshop.images.emplace(key, load_layout(workshop, place.substr(kLayoutPrefix.size()), platform));
     } else if (is_git_address(place) || is_web_address(place)) {
       workshop.named_contexts.emplace(origin.name, fetched_context(workshop.store, place));
     } else {

@@ -133,6 +133,7 @@ BuildResult build(const BuildOptions& options) {
   StepCache cache(store, cache_directory);
   import_caches(options, store, cache);
   const RunStates states(options.paths.run_root);
+  const files::TemporaryDirectory shared(store.temporary_directory(), "build-");
   ContextAndFile input = open_context(store, options);
   LastBuild last(cache_directory + "/last", build_name(options, input.context));
   files::make_directories(cache_directory + "/files", 0700);
@@ -144,7 +145,8 @@ BuildResult build(const BuildOptions& options) {
                     .plan = plan_of(options, input.dockerfile, input.context.ignore.get()),
                     .context = std::move(input.context),
                     .epoch = epoch_of(arguments_of(options)),
-                    .run_states = &states};
+                    .run_states = &states,
+                    .shared = shared.path()};
   workshop.context_hashes = FileHashes(hashes + image::digest_of(workshop.context.directory).hex().substr(0, 32));
   workshop.layer_hashes = FileHashes(hashes + "layers");
   load_bases(workshop);

@@ -192,7 +192,8 @@ RunMounts::Place RunMounts::cache_place(size_t index, const std::string& room) {
     }
     check(::chown(fresh.c_str(), mount.uid.value_or(0), mount.gid.value_or(0)), "change the owner of {}", fresh);
     check(::chmod(fresh.c_str(), mount.mode.value_or(0755) & 07777), "change the mode of {}", fresh);
-    if (::rename(fresh.c_str(), place.source.c_str()) != 0 && errno != ENOTEMPTY && errno != EEXIST) {
+    // Not over an empty one: another RUN may have it mounted already.
+    if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, place.source.c_str(), RENAME_NOREPLACE) != 0 && errno != EEXIST) {
       throw system_error(errno, fmt::format("make the cache directory of {}", id));
     }
   }

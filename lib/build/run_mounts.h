@@ -28,6 +28,7 @@ class RunMounts {
   // Finds the bind sources; throws if one is not there.
   RunMounts(StageRunner& runner, const Run& run);
 
+  bool empty() const { return binds_.empty(); }
   // What of them belongs to the key: targets, kinds, the content of bind sources. Never a secret's value, nor what is in
   // a cache.
   void add_inputs(StepInputs& inputs) const;

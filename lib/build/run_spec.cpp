@@ -47,6 +47,16 @@ runtime::MountPoint bound_file(const std::string& source, const std::string& des
   return mount;
 }
 
+// Made by the first RUN that needs it; stages that run side by side write the same.
+const std::string& shared_file(const std::string& path, const std::string& content) {
+  if (!files::exists(path)) {
+    const std::string fresh = path + "-" + files::random_hex(4);
+    write_for_all(fresh, content);
+    check(::rename(fresh.c_str(), path.c_str()), "rename {} to {}", fresh, path);
+  }
+  return path;
+}
+
 bool is_host_network(const RunPlan& plan) {
   if (plan.network == Run::Network::kDefault) {
     return plan.default_network != "none";
@@ -56,7 +66,7 @@ bool is_host_network(const RunPlan& plan) {
 
 }  // namespace
 
-runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& room) {
+runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& shared) {
   const security::User user = user_of(plan, image);
   runtime::Spec spec;
   runtime::Process process;
@@ -86,12 +96,11 @@ runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& room
     static_cast<rootfs::Mount&>(point) = std::move(mount);
     spec.mounts.push_back(std::move(point));
   }
-  write_for_all(room + "/hosts", fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", kHostname));
-  spec.mounts.push_back(bound_file(room + "/hosts", "/etc/hosts"));
+  const std::string hosts = fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", kHostname);
+  spec.mounts.push_back(bound_file(shared_file(shared + "/hosts", hosts), "/etc/hosts"));
   if (is_host_network(plan)) {
     const std::string resolv = files::read_if_exists("/etc/resolv.conf", 1 << 20).value_or("");
-    write_for_all(room + "/resolv.conf", resolv);
-    spec.mounts.push_back(bound_file(room + "/resolv.conf", "/etc/resolv.conf"));
+    spec.mounts.push_back(bound_file(shared_file(shared + "/resolv.conf", resolv), "/etc/resolv.conf"));
   }
   const auto masked = rootfs::default_masked_paths();
   const auto read_only = rootfs::default_read_only_paths();

@@ -19,8 +19,8 @@ struct RunPlan {
   std::string default_network = "default";
 };
 
-// `image` is the file system that the RUN starts on: users are looked up there. `room` is a directory for the files
-// that are mounted into it (hosts, resolv.conf).
-runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& room);
+// `image` is the file system that the RUN starts on: users are looked up there. `shared` is a directory for the
+// files that are mounted into every RUN of the build (hosts, resolv.conf).
+runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& shared);
 
 }  // namespace jigsaw::build

@@ -119,14 +119,16 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
   const std::string work = upper + "-work";
   const std::string room = upper + "-room";  // places for what is mounted
   files::make_directories(work, 0700);
-  files::make_directories(room, 0700);
+  if (!mounts.empty() || call.script || below.empty()) {
+    files::make_directories(room, 0700);
+  }
   {
     LayerWriter layer(upper, below);
     layer.make_directories(layer.tree().resolve(plan.directory), {.mode = 0755, .time = workshop_.epoch});
   }
   mounts.prepare(room, call.script, plan.environment);
   Tree before(below);
-  runtime::Spec spec = run_spec(plan, before, room);
+  runtime::Spec spec = run_spec(plan, before, workshop_.shared);
   limit(spec, workshop_.options);
   mounts.add_to(spec);
   const Stubs stubs(before, spec);

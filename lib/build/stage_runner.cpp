@@ -44,7 +44,7 @@ const StageResult* Workshop::result_of(const Origin& origin) const {
     return stages.at(origin.stage) ? &*stages[origin.stage] : nullptr;
   }
   if (origin.kind == Origin::Kind::kImage || origin.kind == Origin::Kind::kNamedContext) {
-    const auto found = images.find(origin.name);
+    const auto found = images.find(key_of(origin));
     return found == images.end() ? nullptr : &found->second;
   }
   return nullptr;

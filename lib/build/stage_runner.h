@@ -52,13 +52,15 @@ struct Workshop {
   Plan plan;
   Context context;
   std::map<std::string, Context> named_contexts;       // that are directories
-  std::map<std::string, StageResult> images;           // other images that are read, by their reference as written
+  std::map<std::string, StageResult> images;           // other images that are read, by key_of()
   std::vector<std::optional<StageResult>> stages;      // those that are finished
   std::optional<timespec> epoch;                       // SOURCE_DATE_EPOCH
   const RunStates* run_states = nullptr;               // where RUNs keep their containers' states
+  std::string shared;                                  // a directory for what is mounted into every RUN
   FileHashes context_hashes{""};
   FileHashes layer_hashes{""};
 
+  static std::string key_of(const Origin& origin) { return origin.name + "\n" + origin.platform; }
   std::string now() const;  // RFC 3339: the time of this build, or the epoch
   // The layers behind an origin (top first), or nothing for a context.
   const StageResult* result_of(const Origin& origin) const;

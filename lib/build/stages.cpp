@@ -124,6 +124,9 @@ Stage start_stage(const Plan& plan, const RecipeStage& written) {
   if (stage.base.kind == Origin::Kind::kImage) {
     check_reference(plan, stage);
   }
+  if (stage.platform && stage.base.kind != Origin::Kind::kStage && stage.base.kind != Origin::Kind::kScratch) {
+    stage.base.platform = stage.platform->text();
+  }
   for (const Instruction& each : written.instructions) {
     stage.instructions.push_back({.instruction = each});
   }

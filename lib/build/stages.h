@@ -38,6 +38,7 @@ struct Origin {
   Kind kind = Kind::kNone;
   size_t stage = 0;  // kStage: index in Plan::stages
   std::string name;  // kImage: the reference as written; kNamedContext: its name
+  std::string platform;  // kImage, kNamedContext: of FROM --platform; "" is the one that the build is for
 
   bool operator==(const Origin&) const = default;
 };

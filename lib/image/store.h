@@ -120,7 +120,8 @@ class Store {
   // that the layer has to be applied again with its parents at hand. The caller has verified `diff_id`.
   LayerDirectory commit_layer(std::unique_ptr<LayerApplier> applier, const Digest& diff_id, const Descriptor& blob,
                               const std::vector<LayerDirectory>& parents) const;
-  // Puts a directory that was made elsewhere on the same file system (an overlay's upper) in place as a layer.
+  // Puts a directory that was made elsewhere on the same file system (an overlay's upper) in place as a layer; it stays
+  // where it is if the same layer is there already.
   LayerDirectory adopt_layer(const std::string& directory, const Digest& diff_id,
                              const std::vector<LayerDirectory>& parents) const;
   // Unpacks one blob of the store: verified against `diff_id`; finds what is there already.

@@ -139,15 +139,19 @@ LayerDirectory Store::commit_layer(std::unique_ptr<LayerApplier> applier, const 
 
 LayerDirectory Store::adopt_layer(const std::string& directory, const Digest& diff_id,
                                   const std::vector<LayerDirectory>& parents) const {
+  // An upper describes every directory it holds, since the kernel copied them up; only its root is not in the archive.
+  const bool plain_root = has_plain_root(directory);
+  const std::string key = plain_root || parents.empty() ? diff_id.hex() : chain_key(diff_id, parents);
+  if (plain_root && files::exists(fmt::format("{}/layers/{}/layer.json", root_, key))) {
+    return LayerDirectory{diff_id, key, fmt::format("{}/layers/{}/diff", root_, key)};
+  }
   const std::string parent = fmt::format("{}/layer-{}", temporary_directory(), files::random_hex(8));
   check(::mkdir(parent.c_str(), 0755), "make directory {}", parent);
   const std::string place = parent + "/diff";
   check(::rename(directory.c_str(), place.c_str()), "rename {} to {}", directory, place);
-  // An upper describes every directory it holds, since the kernel copied them up; only its root is not in the archive.
-  const bool plain_root = has_plain_root(place);
   const LayerFacts facts{.bytes = tree_bytes(place), .implicit_root = true, .depends = !plain_root};
   files::replace(parent + "/layer.json", write_facts(facts), {.mode = 0644, .sync = false});
-  return place_layer(place, diff_id, plain_root || parents.empty() ? diff_id.hex() : chain_key(diff_id, parents));
+  return place_layer(place, diff_id, key);
 }
 
 LayerDirectory Store::unpack_layer(const Descriptor& blob, const Digest& diff_id,

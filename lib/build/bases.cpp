@@ -6,6 +6,7 @@
 #include "build/context_sources.h"
 #include "build/fetch.h"
 #include "image/embedded.h"
+#include "image/pull.h"
 #include "image/reference.h"
 
 namespace jigsaw::build {
@@ -31,6 +32,29 @@ StageResult from_image(const Workshop& workshop, const image::Image& image) {
   return result;
 }
 
+bool fits(const image::Platform& has, const image::Platform& wanted) {
+  return has.os == wanted.os && has.architecture == wanted.architecture;
+}
+
+// What came from a registry as one image of several is there for other platforms too: fetched by the digest of them all,
+// under that name, so that the tag goes on to mean what it meant. Nothing if it has no siblings.
+std::optional<image::Tag> sibling(const Workshop& workshop, const image::Tag& tag, const image::Platform& wanted) {
+  const auto source = tag.descriptor.annotations.find(std::string(image::kSourceAnnotation));
+  if (source == tag.descriptor.annotations.end() || tag.name.empty()) {
+    return std::nullopt;
+  }
+  image::Reference reference = image::parse_reference(tag.name);
+  reference.tag.clear();
+  reference.digest = source->second;
+  const std::string name = reference.text();
+  const image::Store& store = workshop.store;
+  const std::optional<image::Tag> here = store.find(name);
+  if (!here || !fits(store.read_image(here->descriptor, name, wanted).config.platform, wanted)) {
+    pull_image(workshop.options.paths, name, image::platform_text(wanted));
+  }
+  return store.find(name);
+}
+
 StageResult load_image(const Workshop& workshop, const std::string& written, const std::optional<Platform>& platform) {
   const image::Platform wanted = platform ? to_image_platform(*platform) : image::host_platform();
   const std::optional<std::string> identifier = image::as_identifier(written);
@@ -43,16 +67,21 @@ StageResult load_image(const Workshop& workshop, const std::string& written, con
     tag = workshop.store.find(name);
   }
   if (!tag) {
-    pull_image(workshop.options.paths, name);
+    pull_image(workshop.options.paths, name, platform ? image::platform_text(wanted) : "");
     tag = workshop.store.find(name);
   }
   if (!tag) {
     throw fail("no such image: {}", written);
   }
-  const image::Image image = workshop.store.read_image(tag->descriptor, written, wanted);
+  image::Image image = workshop.store.read_image(tag->descriptor, written, wanted);
+  if (!fits(image.config.platform, wanted)) {
+    if (const std::optional<image::Tag> other = sibling(workshop, *tag, wanted)) {
+      image = workshop.store.read_image(other->descriptor, written, wanted);
+    }
+  }
   StageResult result = from_image(workshop, image);
   const image::Platform& has = result.config.platform;
-  if (platform && (has.os != wanted.os || has.architecture != wanted.architecture) && workshop.options.events != nullptr) {
+  if (platform && !fits(has, wanted) && workshop.options.events != nullptr) {
     workshop.options.events->tell({.kind = Event::Kind::kNote,
                                    .text = fmt::format("the image {} is for {}, not for {}: its programs may not run",
                                                        written, image::platform_text(has), image::platform_text(wanted))});

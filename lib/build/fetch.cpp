@@ -269,8 +269,12 @@ void run_transfer(const engine::Paths& paths, const std::vector<std::string>& wo
   }
 }
 
-void pull_image(const engine::Paths& paths, const std::string& reference) {
-  run_transfer(paths, {"pull", reference}, fmt::format("the image {} can't be pulled", reference));
+void pull_image(const engine::Paths& paths, const std::string& reference, const std::string& platform) {
+  std::vector<std::string> words = {"pull", reference};
+  if (!platform.empty()) {
+    words.insert(words.begin() + 1, {"--platform", platform});
+  }
+  run_transfer(paths, words, fmt::format("the image {} can't be pulled", reference));
 }
 
 }  // namespace jigsaw::build

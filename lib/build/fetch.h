@@ -35,6 +35,6 @@ void run_transfer(const engine::Paths& paths, const std::vector<std::string>& wo
                   int output = 2);
 
 // Makes an image of the registry available in the store.
-void pull_image(const engine::Paths& paths, const std::string& reference);
+void pull_image(const engine::Paths& paths, const std::string& reference, const std::string& platform = "");
 
 }  // namespace jigsaw::build

@@ -3,7 +3,7 @@
 
     tests/build/behaviour.py --jigsaw build/release/bin/jigsaw [--only part_of_a_name]
 """
-import argparse, functools, http.server, io, json, os, random, re, shutil, signal, socket, subprocess, sys, tarfile, tempfile
+import argparse, contextlib, functools, hashlib, http.server, io, json, os, random, re, shutil, signal, socket, subprocess, sys, tarfile, tempfile
 import threading, time
 from pathlib import Path
 
@@ -195,8 +195,11 @@ def cache_in_a_directory(f):
     assert done.returncode != 0 or f.cached(done) == (4, 0), done.stderr
 
 
-def cache_in_a_registry(f):
+@contextlib.contextmanager
+def registry_of(f):
+    """The address of a registry of our own, or nothing without docker-registry."""
     if not shutil.which("docker-registry"):
+        yield None
         return
     port = f.free_port()
     (f.work / "registry.yml").write_text(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {f.work}/registry}}}}\n"
@@ -207,13 +210,54 @@ def cache_in_a_registry(f):
             if not socket.socket().connect_ex(("127.0.0.1", port)):
                 break
             time.sleep(0.05)
-        c, ref = f.context(STEPS), f"127.0.0.1:{port}/cache:x"
-        f.good(f.build(c, "--cache-to", f"type=registry,ref={ref},mode=max"))
-        assert f.cached(f.build(c, "--cache-from", ref, store="two")) == (4, 4)
-        assert f.cached(f.build(c, "--cache-from", f"type=registry,ref={ref}-no", store="three")) == (4, 0)
+        yield f"127.0.0.1:{port}"
     finally:
         registry.terminate()
         registry.wait()
+
+
+def cache_in_a_registry(f):
+    with registry_of(f) as address:
+        if not address:
+            return
+        c, ref = f.context(STEPS), f"{address}/cache:x"
+        f.good(f.build(c, "--cache-to", f"type=registry,ref={ref},mode=max"))
+        assert f.cached(f.build(c, "--cache-from", ref, store="two")) == (4, 4)
+        assert f.cached(f.build(c, "--cache-from", f"type=registry,ref={ref}-no", store="three")) == (4, 0)
+
+
+def platforms_of_one_base(f):
+    layout = f.work / "multi"
+    (layout / "blobs/sha256").mkdir(parents=True)
+    manifests = []
+    for name in ("amd64", "arm64"):
+        c = f.context("FROM scratch\nCOPY arch /arch\n", arch=name)
+        f.good(f.build(c, "--platform", "linux/" + name, "-o", f"type=oci,dest={f.work}/{name},tar=false"))
+        shutil.copytree(f.work / name / "blobs", layout / "blobs", dirs_exist_ok=True)
+        manifest = json.loads((f.work / name / "index.json").read_text())["manifests"][0]
+        manifests.append({key: manifest[key] for key in ("mediaType", "digest", "size")} | {"platform": {"os": "linux", "architecture": name}})
+    media = "application/vnd.oci.image.index.v1+json"
+    index = json.dumps({"schemaVersion": 2, "mediaType": media, "manifests": manifests}).encode()
+    digest = hashlib.sha256(index).hexdigest()
+    (layout / "blobs/sha256" / digest).write_bytes(index)
+    (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [{"mediaType": media, "digest": "sha256:" + digest,
+        "size": len(index), "annotations": {"org.opencontainers.image.ref.name": "1"}}]}))
+
+    def check(base, *words, store="store", wanted=("arm64", "amd64", "amd64")):
+        c = f.context(f"FROM --platform=linux/arm64 {base} AS a\nFROM --platform=linux/amd64 {base} AS b\nFROM {base}\n"
+                      "COPY --from=a /arch /a\nCOPY --from=b /arch /b\n")
+        f.good(f.build(c, *words, "-o", f.work / "out", store=store))
+        assert tuple((f.work / "out" / name).read_text() for name in ("a", "b", "arch")) == wanted
+
+    check("multi:1", "--build-context", f"multi:1=oci-layout://{layout}:1")
+    with registry_of(f) as address:
+        if address and shutil.which("skopeo"):
+            subprocess.run(["skopeo", "copy", "--all", "--dest-tls-verify=false", f"oci:{layout}:1", f"docker://{address}/multi:1"],
+                           check=True, capture_output=True)
+            for store in ("store", "fresh"):
+                check(f"{address}/multi:1", store=store)
+                check(f"{address}/multi:1", "--platform", "linux/arm64", store=store, wanted=("arm64", "amd64", "arm64"))
 
 
 def prune(f):
@@ -321,7 +365,7 @@ def cgroup_count():
     return sum(1 for path in Path("/sys/fs/cgroup").glob("**/*build-*") if path.is_dir())
 
 
-TESTS = [outputs, contexts, git_contexts, named_contexts, cache_in_a_directory, cache_in_a_registry, prune, twice_at_once, limits, hostile,
+TESTS = [outputs, contexts, git_contexts, named_contexts, cache_in_a_directory, cache_in_a_registry, platforms_of_one_base, prune, twice_at_once, limits, hostile,
          full_disk, killed_at_random]
 
 

@@ -48,7 +48,7 @@ runtime::MountPoint bound_file(const std::string& source, const std::string& des
 }
 
 // Made by the first RUN that needs it; stages that run side by side write the same.
-const std::string& shared_file(const std::string& path, const std::string& content) {
+std::string shared_file(const std::string& path, const std::string& content) {
   if (!files::exists(path)) {
     const std::string fresh = path + "-" + files::random_hex(4);
     write_for_all(fresh, content);

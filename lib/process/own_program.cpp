@@ -20,6 +20,8 @@ std::string own_path() {
 
 void remember_own_path(std::string path) { remembered() = std::move(path); }
 
+bool has_left_own_path() { return !remembered().empty(); }
+
 std::string companion(std::string_view name) {
   const std::filesystem::path here = std::filesystem::path(own_path()).parent_path();
   for (const std::filesystem::path& candidate : {here / name, here / "../libexec/jigsaw" / name}) {

@@ -21,6 +21,7 @@
 #include "runtime/setup.h"
 #include "runtime/join.h"
 #include "runtime/kernel_check.h"
+#include "runtime/own_binary.h"
 #include "runtime/start_socket.h"
 
 #ifndef CLONE_NEWTIME
@@ -194,6 +195,7 @@ cgroups::Scope scope_of(const Spec& spec, const Surroundings& surroundings) {
 }
 
 Made make(const Spec& spec, const Surroundings& surroundings, Starting starting) {
+  tell_of_own_binary();
   validate(spec);
   check_id(surroundings.id);
   check_root(spec, surroundings);

@@ -17,6 +17,7 @@
 #include "runtime/identity.h"
 #include "runtime/kernel_settings.h"
 #include "runtime/kernel_check.h"
+#include "runtime/own_binary.h"
 #include "runtime/root.h"
 #include "runtime/scheduling.h"
 #include "runtime/setup.h"
@@ -121,6 +122,7 @@ void hand_out(const ExecOptions& options, const process::Child& child) {
 }  // namespace
 
 process::ExitStatus exec(const Process& process, const ExecOptions& options) {
+  tell_of_own_binary();
   validate(process);
   check_against_kernel(process);
   const bool foreground = options.mode == RunOptions::Mode::kForeground;

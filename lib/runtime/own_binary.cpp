@@ -13,6 +13,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/explain.h"
 #include "base/files.h"
 #include "base/sys.h"
 #include "process/own_program.h"
@@ -74,6 +75,13 @@ void leave_own_binary(int argc, char** argv) {
   ::setenv(kOwnBinaryVariable, process::own_path().c_str(), 1);
   ::execveat(safe.get(), "", argv, ::environ, AT_EMPTY_PATH);
   throw system_error(errno, "execute ourselves from a read-only place");
+}
+
+void tell_of_own_binary() {
+  if (explain::on() && process::has_left_own_path()) {
+    explain::note("before anything else: execute ourselves once more, from a place where our file can't be written",
+                  "a container that catches us inside would otherwise get hold of the host's file (CVE-2019-5736)");
+  }
 }
 
 }  // namespace jigsaw::runtime

@@ -30,5 +30,7 @@ static_assert(enters_containers("run") && !enters_containers("runs") && !enters_
 // Call first thing in main(), before anything is opened. Returns in the protected program only, or at once if no word asks
 // for it. Throws if the program can't be protected.
 void leave_own_binary(int argc, char** argv);
+// For --explain, which begins later: notes that it was done, if it was.
+void tell_of_own_binary();
 
 }  // namespace jigsaw::runtime

@@ -100,12 +100,20 @@ void write_pid_file(const std::string& path, pid_t pid) {
   }
 }
 
-// Whether the cgroup, or one below it, holds processes: another container's, which must not be ended with ours.
-bool is_inhabited(const cgroups::Layout& layout, const std::string& path) {
+// Why a cgroup that is there already can't be the container's; nothing if it can. Processes in it, or below it, are another
+// container's, and must not be ended with ours; in a frozen one our child would never answer.
+std::optional<std::string> why_taken(const cgroups::Layout& layout, const std::string& path) {
   const bool exists = std::any_of(layout.hierarchies.begin(), layout.hierarchies.end(), [&](const cgroups::Hierarchy& each) {
     return (each.version == cgroups::Version::kV2 || each.has("freezer") || each.has("pids")) && files::is_directory(each.directory(path));
   });
-  return exists && !cgroups::Cgroup::open(layout, path).processes().empty();
+  if (!exists) {
+    return std::nullopt;
+  }
+  const cgroups::Cgroup cgroup = cgroups::Cgroup::open(layout, path);
+  if (!cgroup.processes().empty()) {
+    return "holds processes already";
+  }
+  return cgroup.frozen() ? std::optional("is frozen: nothing would start in it") : std::nullopt;
 }
 
 // Removes what was made of a container if its making does not come to a good end.
@@ -212,15 +220,18 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   directory.lock();
   const bool without_cgroup = !systemd && goes_without_cgroup(spec, layout, path);
   State state = first_state(spec, surroundings, without_cgroup ? "" : path);
-  if (!without_cgroup && is_inhabited(layout, path)) {
+  if (const auto taken = without_cgroup ? std::nullopt : why_taken(layout, path)) {
     directory.remove();
-    throw fail("the cgroup {} holds processes already", path);
+    throw fail("the cgroup {} {}", path, *taken);
   }
   cgroups::Cgroup cgroup = cgroups::Cgroup::none(path);
   Undo undo(directory, &cgroup);
   directory.save(state);
   if (!systemd && !without_cgroup) {
     cgroup = cgroups::Cgroup::create(layout, path);
+    if (path.find('/', 1) != std::string::npos && cgroup.frozen()) {
+      throw fail("the cgroup {} is below a frozen one: nothing would start in it", path);
+    }
     cgroup.apply(limits_with_devices(spec));
   }
 

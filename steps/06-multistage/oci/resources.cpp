@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -75,6 +76,11 @@ json::Value stats_json(const std::string& id, const cgroups::Stats& stats) {
   return {{"type", "stats"}, {"id", id}, {"data", data}};
 }
 
+void print_line(const json::Value& line) {
+  std::fputs((json::dump(line) + "\n").c_str(), stdout);
+  std::fflush(stdout);
+}
+
 void print_stats(const std::string& id) {
   const runtime::State state = runtime::StateDirectory::open(state_root(), id).load();
   if (runtime::status_of(state) == runtime::Status::kStopped) {
@@ -84,8 +90,28 @@ void print_stats(const std::string& id) {
     throw fail("container {} has no cgroup: nothing is counted for it", id);
   }
   const cgroups::Stats stats = cgroups::read_stats(cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup));
-  std::fputs((json::dump(stats_json(id, stats)) + "\n").c_str(), stdout);
-  std::fflush(stdout);
+  print_line(stats_json(id, stats));
+}
+
+// Until the container ends: its usage every `interval`, and a line whenever the kernel killed one of it for memory.
+void watch(const std::string& id, std::chrono::milliseconds interval) {
+  constexpr auto kLook = std::chrono::milliseconds(100);
+  const runtime::State state = runtime::StateDirectory::open(state_root(), id).load();
+  const cgroups::Cgroup cgroup = cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
+  uint64_t killed = cgroups::oom_kills(cgroup);
+  auto next = std::chrono::steady_clock::now() + interval;
+  while (runtime::status_of(state) != runtime::Status::kStopped) {
+    std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(kLook, interval));
+    const uint64_t now = cgroups::oom_kills(cgroup);
+    if (now > killed) {
+      print_line({{"type", "oom"}, {"id", id}});
+    }
+    killed = std::max(killed, now);
+    if (std::chrono::steady_clock::now() >= next && runtime::status_of(state) != runtime::Status::kStopped) {
+      print_line(stats_json(id, cgroups::read_stats(cgroup)));
+      next += interval;
+    }
+  }
 }
 
 }  // namespace
@@ -119,7 +145,7 @@ void add_update(CLI::App& app) {
 }
 
 void add_events(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("events", "what a container uses, every few seconds");
+  CLI::App* command = app.add_subcommand("events", "what a container uses, every few seconds, and when memory runs out");
   static std::string id;
   static std::string interval = "5s";
   static bool once = false;
@@ -128,9 +154,9 @@ void add_events(CLI::App& app) {
   add_id(*command, id);
   on_run(*command, [] {
     print_stats(id);
-    while (!once) {
-      std::this_thread::sleep_for(text::parse_duration(interval, "--interval"));
-      print_stats(id);
+    if (!once) {
+      const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(text::parse_duration(interval, "--interval"));
+      watch(id, std::max(time, std::chrono::milliseconds(10)));
     }
     return 0;
   });

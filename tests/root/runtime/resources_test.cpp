@@ -166,6 +166,37 @@ TEST_F(Resources, ProcessesAndUsageAreToldAsEnginesReadThem) {
   EXPECT_GT(stats["data"]["cpu"]["usage"]["total"], 0);
 }
 
+TEST_F(Resources, NothingIsStartedInAFrozenCgroup) {
+  const std::string tree = std::filesystem::exists("/sys/fs/cgroup/freezer/freezer.state") || std::filesystem::exists("/sys/fs/cgroup/freezer/cgroup.procs")
+                               ? "/sys/fs/cgroup/freezer/" : "/sys/fs/cgroup/";
+  const std::string place = tree + "frozen-" + kId;
+  const bool v1 = tree.ends_with("freezer/");
+  ASSERT_EQ(test::sh("mkdir -p " + place + "/inner && echo " + (v1 ? "FROZEN > " + place + "/freezer.state" : "1 > " + place + "/cgroup.freeze")).code, 0);
+  config["process"]["args"] = {"true"};
+  for (const char* path : {"", "/inner", "/new"}) {
+    config["linux"]["cgroupsPath"] = "/frozen-" + kId + path;
+    const auto result = run();
+    EXPECT_EQ(result.code, 125) << path;
+    EXPECT_NE(result.err.find("frozen"), std::string::npos) << path << result.err;
+  }
+  test::sh("find /sys/fs/cgroup/ -depth -type d -path '*frozen-" + kId + "*' -exec rmdir {} ';'");
+}
+
+TEST_F(Resources, EventsTellOfMemoryThatRanOutAndEndWithTheContainer) {
+#ifdef JIGSAW_SANITIZED
+  GTEST_SKIP() << "the runtime built with sanitizers needs more than the limit itself";
+#endif
+  ::symlink("busybox", root("bin/tail").c_str());
+  config["linux"]["resources"]["memory"] = {{"limit", 16 << 20}, {"swap", 16 << 20}};
+  script("sleep 0.5; ( tail /dev/zero ); sleep 0.5");
+  write();
+  ASSERT_EQ(oci_detached("run --detach --bundle " + bundle() + " " + kId), 0);
+  const auto result = oci({"events", "--interval", "200ms", kId});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out.find("{\"type\":\"stats\",\"id\":\"" + kId), 0U) << result.out;
+  EXPECT_NE(result.out.find("{\"type\":\"oom\",\"id\":\"" + kId + "\"}\n"), std::string::npos) << result.out;
+}
+
 TEST_F(Resources, AHalfMadeContainerIsListedAndRemoved) {
   const std::string place = bundle() + "/states/" + kId;
   const std::string begun = R"({"pid":         0,"pidStart":                   0,"complete":false,"started":false,"id":")" + kId +

@@ -41,7 +41,7 @@ TEST_F(HostsOwn, SettingsInNamespacesByPathThatAreTheHostsAreRefused) {
   const nlohmann::json plain = config;
   const std::string bound = bundle() + "/bound";
   files::replace(bound, "");
-  ASSERT_EQ(test::sh("mount --bind /proc/self/ns/net " + bound).code, 0);
+  ASSERT_EQ(test::sh("mount -o bind /proc/self/ns/net " + bound).code, 0);
   for (const std::string& path : {std::string("/proc/self/ns/net"), std::string("/proc/thread-self/ns/net"), bound}) {
     config["linux"]["sysctl"] = {{"net.ipv4.tcp_fin_timeout", "77"}};
     join("network", path);

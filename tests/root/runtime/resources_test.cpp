@@ -63,7 +63,7 @@ TEST_F(Resources, EachIsUpdatedByAFileOrStdin) {
   EXPECT_EQ(update(R"({"memory":{"limit":50331648},"pids":{"limit":55},"cpu":{"shares":2048,"quota":30000,"period":60000,"cpus":"0"}})").code, 0);
   EXPECT_TRUE(is(value("memory", "memory.limit_in_bytes", "memory.max"), "50331648", "50331648"));
   EXPECT_TRUE(is(value("pids", "pids.max", "pids.max"), "55", "55"));
-  EXPECT_TRUE(is(value("cpu", "cpu.shares", "cpu.weight"), "2048", "157")) << value("cpu", "cpu.shares", "cpu.weight");
+  EXPECT_TRUE(is(value("cpu", "cpu.shares", "cpu.weight"), "2048", "174")) << value("cpu", "cpu.shares", "cpu.weight");
   EXPECT_TRUE(is(value("cpu", "cpu.cfs_quota_us", "cpu.max"), "30000", "30000 60000"));
   EXPECT_EQ(test::sh("echo '{\"pids\":{\"limit\":66}}' | " + test::bin("jigsaw-oci") + " --root " + bundle() + "/states update --resources - " + kId).code, 0);
   EXPECT_TRUE(is(value("pids", "pids.max", "pids.max"), "66", "66"));

@@ -42,7 +42,7 @@ std::vector<std::string> layers_in(const std::string& layers) {
 }
 
 std::string kept_changes(const std::string& changes, const std::string& layers) {
-  const std::string place = absolute(changes);
+  std::string place = absolute(changes);
   if (!layers.empty() && (place + "/").starts_with(absolute(layers) + "/")) {
     throw fail("{} lies in {}: it would become a layer itself", changes, layers).with_hint("keep changes beside the layers");
   }

@@ -176,6 +176,10 @@ std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_v
   // timegm(3) would read /etc/localtime first. As there, the 31st of a short month is a day of the next.
   const auto day = std::chrono::sys_days(std::chrono::year(parts.tm_year + 1900) / (parts.tm_mon + 1) / 1) + std::chrono::days(parts.tm_mday - 1);
   const int64_t seconds = std::chrono::seconds(day.time_since_epoch()).count() + parts.tm_hour * 3600 + parts.tm_min * 60 + parts.tm_sec - offset;
+  constexpr int64_t kMost = INT64_MAX / 1'000'000'000 - 1;
+  if (seconds > kMost || seconds < -kMost) {
+    return std::nullopt;  // years before 1678 or after 2261 don't fit; "0001-01-01" is how Go writes that there is no time
+  }
   return std::chrono::system_clock::time_point(
       std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanoseconds)));
 }

@@ -236,6 +236,13 @@ std::vector<Digest> chain_ids(const std::vector<Digest>& diff_ids) {
   return result;
 }
 
+void check_is_image(const Manifest& manifest, std::string_view name) {
+  const std::string& type = manifest.config.media_type;
+  if (type != media::kConfig && type != media::kDockerConfig) {
+    throw fail("{} is no container image: its config is of type {}", name, text::quoted(type));
+  }
+}
+
 void check_agreement(const Manifest& manifest, const ImageConfig& config, std::string_view name) {
   if (manifest.layers.size() != config.diff_ids.size()) {
     throw Error(fmt::format("{}: the manifest has {} layers, but the config has {} diff_ids", name,

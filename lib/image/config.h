@@ -73,6 +73,8 @@ std::string write_config(const ImageConfig& config);
 // that lies below it. The lowest one's is its diff_id. Source: config.md, "Layer ChainID".
 std::vector<Digest> chain_ids(const std::vector<Digest>& diff_ids);
 
+// Throws unless the config is one of an image: what is of another type is not to be read. manifest.md, "config".
+void check_is_image(const Manifest& manifest, std::string_view name);
 // Throws unless manifest and config agree: as many layers as diff_ids.
 void check_agreement(const Manifest& manifest, const ImageConfig& config, std::string_view name);
 

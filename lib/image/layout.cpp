@@ -1,12 +1,14 @@
 #include "image/layout.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 
 namespace jigsaw::image {
 namespace {
@@ -34,7 +36,12 @@ class Directory : public LayoutFiles {
   }
   std::string text(const std::string& name, size_t limit) override { return files::read(path_ + "/" + name, limit); }
   void read(const std::string& name, const Source::Take& take) override {
-    const Fd file = files::open(path_ + "/" + name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const Fd file = files::open(path_ + "/" + name, O_RDONLY | O_NONBLOCK);
+    struct stat status {};
+    check(::fstat(file.get(), &status), "stat {}", name);
+    if (!S_ISREG(status.st_mode)) {
+      throw fail("{}/{} is no file", path_, name);
+    }
     std::string buffer(kBuffer, '\0');
     while (const auto got = check(::read(file.get(), buffer.data(), buffer.size()), "read {}", name)) {
       take(std::string_view(buffer).substr(0, static_cast<size_t>(got)));
@@ -78,6 +85,7 @@ LayoutSource::LayoutSource(std::unique_ptr<LayoutFiles> files, std::string tag, 
     : files_(std::move(files)), tag_(std::move(tag)), description_(std::move(description)) {}
 
 Index LayoutSource::entries(LayoutFiles& files, const std::string& description) {
+  check_layout_version(files.text("oci-layout", 4096), description);
   return parse_index(files.text("index.json", kIndexLimit), "index.json of " + description);
 }
 
@@ -97,6 +105,9 @@ std::optional<FetchedManifest> LayoutSource::root(const std::optional<Digest>& k
     throw Error(found.empty() ? fmt::format("{} has no image {}", description_, tag_)
                               : fmt::format("{} has more than one image", description_),
                 fmt::format("it has: {}", fmt::join(tags, ", ")));
+  }
+  if (std::any_of(found.begin(), found.end(), [&](const Descriptor& each) { return each.digest != found.front().digest; })) {
+    throw fail("{} names two images {}", description_, text::quoted(tag_));
   }
   if (known && *known == found.front().digest) {
     return std::nullopt;

@@ -46,6 +46,14 @@ Digest read_digest(const View& view) {
               "a digest is sha256: and 64 hex digits in lower case, or sha512: and 128");
 }
 
+// RFC 4648, 4: groups of four, the last one filled up with "=".
+bool is_base64(std::string_view text) {
+  const size_t digits = text.find_last_not_of('=') + 1;
+  const auto is_digit = [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/'; };
+  return text.size() % 4 == 0 && text.size() - digits <= 2 && std::all_of(text.begin(), text.begin() + static_cast<ptrdiff_t>(digits), is_digit);
+}
+
+// What `data` embeds is not used: the content is read where it is, and verified there.
 Descriptor read_descriptor(const View& view) {
   refuse_look_alikes(view, {"mediaType", "digest", "size", "platform"});
   Descriptor result{.media_type = short_text(view.at("mediaType")),
@@ -56,6 +64,9 @@ Descriptor read_descriptor(const View& view) {
                     .artifact_type = view.string_or("artifactType", "")};
   if (const auto platform = view.find("platform")) {
     result.platform = read_platform(*platform);
+  }
+  if (const auto data = view.find("data"); data && !is_base64(data->string())) {
+    data->refuse("is no base64");
   }
   return result;
 }
@@ -228,6 +239,13 @@ Index parse_index(std::string_view text, std::string_view name, std::string_view
                .annotations = read_annotations(root)};
   root.at("manifests").each([&](const View& each) { result.manifests.push_back(read_descriptor(each)); });
   return result;
+}
+
+void check_layout_version(std::string_view text, std::string_view name) {
+  const json::Document document(std::string(text), fmt::format("oci-layout of {}", name));
+  if (const std::string version = document.root().at("imageLayoutVersion").string(); !version.starts_with("1.")) {
+    throw fail("{} is an OCI image layout of version {}, and 1.0.0 is what this program reads", name, text::quoted(version));
+  }
 }
 
 Descriptor parse_descriptor(std::string_view text, std::string_view name) {

@@ -89,6 +89,8 @@ DocumentKind classify(std::string_view text, std::string_view name, std::string_
 // `name` is what messages call the document: "manifest of docker.io/library/alpine:latest".
 Manifest parse_manifest(std::string_view text, std::string_view name, std::string_view declared = "");
 Index parse_index(std::string_view text, std::string_view name, std::string_view declared = "");
+// `text`: the file oci-layout. Throws if it is of a version that we don't know. image-layout.md.
+void check_layout_version(std::string_view text, std::string_view name);
 Descriptor parse_descriptor(std::string_view text, std::string_view name);
 
 // One line of JSON with the fields in the order of the spec: the same value gives the same bytes.

@@ -134,10 +134,7 @@ PullPlan plan_pull(const Store& store, Source& source, const std::string& name, 
   plan.manifest_text = found.text;
   plan.manifest = parse_manifest(found.text, "manifest of " + shown, found.media_type);
   plan.descriptor.media_type = plan.manifest.media_type;
-  const std::string& type = plan.manifest.config.media_type;
-  if (type != media::kConfig && type != media::kDockerConfig) {
-    throw Error(fmt::format("{} is no container image: its config is of type {}", shown, type));
-  }
+  check_is_image(plan.manifest, shown);
   plan.config_text = store.has_blob(plan.manifest.config.digest)
                          ? store.read_blob(plan.manifest.config, kConfigLimit)
                          : fetch_text(source, plan.manifest.config, kConfigLimit);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "image/decompress.h"
 
@@ -54,15 +53,12 @@ Descriptor choose_tag(const Index& index, const std::string& layout, std::string
   return *found;
 }
 
-void check_layout(const std::string& directory) {
+std::string layout_marker(const std::string& directory) {
   const auto marker = files::read_if_exists(directory + "/oci-layout", 4096);
   if (!marker) {
     throw Error(fmt::format("{} is no OCI image layout", directory), "it has no file oci-layout");
   }
-  const json::Document document(*marker, directory + "/oci-layout");
-  if (const std::string version = document.root().at("imageLayoutVersion").string(); !version.starts_with("1.")) {
-    throw fail("{} is an OCI image layout of version {}, and 1.0.0 is what this program reads", directory, text::quoted(version));
-  }
+  return *marker;
 }
 
 // The compressed bytes again while they are read for unpacking would be a second read; layers are read once for the
@@ -131,7 +127,7 @@ void unpack_image(const Image& image, const BlobOpener& open, const std::string&
 }
 
 LayoutImage open_layout(const std::string& directory, std::string_view tag, const Platform& platform) {
-  check_layout(directory);
+  check_layout_version(layout_marker(directory), directory);
   const std::string index_path = directory + "/index.json";
   Descriptor chosen = choose_tag(parse_index(files::read(index_path, kIndexLimit), index_path), directory, tag);
   const std::string name = fmt::format("oci:{}{}{}", directory, tag.empty() ? "" : ":", tag);
@@ -145,6 +141,7 @@ LayoutImage open_layout(const std::string& directory, std::string_view tag, cons
     text = read_verified(directory, chosen, kManifestLimit);
   }
   Manifest manifest = parse_manifest(text, name, chosen.media_type);
+  check_is_image(manifest, name);
   std::string config_text = read_verified(directory, manifest.config, kConfigLimit);
   ImageConfig config = parse_config(config_text, fmt::format("config of {}", name));
   return LayoutImage{.image = Image{.name = name,

@@ -1,6 +1,7 @@
 """Manifests, indexes and configs that are odd or lie. Each case: its name, a function that fills a Layout, the outcome: the picture
 of the root file system, or refused."""
 import hashlib
+import json
 import os
 
 from layer_kit import CONFIG, INDEX, LAYER, MANIFEST, archive, file, sha256, text_of
@@ -120,6 +121,45 @@ def escaping_digest(layout):
     layout.finish(layout.blob(text_of(layout.manifest([layer], config)), MANIFEST))
 
 
+def linked_blob(layout, found):
+    path = f"{layout.directory}/blobs/sha256/{sha256(ONE)[7:]}"
+    os.rename(path, layout.directory + "/elsewhere")
+    os.symlink("../../elsewhere", path)
+    return found
+
+
+def misled_blob(layout, found):
+    path = f"{layout.directory}/blobs/sha256/{sha256(ONE)[7:]}"
+    os.unlink(path)
+    os.symlink("/etc/passwd", path)
+    return found
+
+
+def directory_blob(layout, found):
+    path = f"{layout.directory}/blobs/sha256/{sha256(ONE)[7:]}"
+    os.unlink(path)
+    os.mkdir(path)
+    return found
+
+
+def marked(text):
+    """An image in a layout with this in its oci-layout."""
+    def build(layout):
+        image()(layout)
+        with open(layout.directory + "/oci-layout", "w") as out:
+            out.write(text)
+    return build
+
+
+def retagged(layout):
+    image()(layout)
+    with open(layout.directory + "/index.json") as opened:
+        document = json.load(opened)
+    document["manifests"].append({**document["manifests"][0], "digest": "sha256:" + "0" * 64})
+    with open(layout.directory + "/index.json", "w") as out:
+        json.dump(document, out)
+
+
 CASES = [
     ("an image", image(), BOTH),
     # Descriptors
@@ -150,6 +190,16 @@ CASES = [
     ("a layer's blob that is missing", image(root=no_blob), "refused"),
     ("a layer's blob that is a FIFO", image(root=fifo_blob), "refused", {"umoci": OTHERWISE}),
     ("a layer's content in its descriptor is not needed", image(layer=first(data="bm90IHRoZSBsYXllcg==")), BOTH),
+    ("content in a descriptor that is no base64", image(layer=first(data="***")), "refused"),
+    ("content in a descriptor that is a number", image(layer=first(data=5)), "refused"),
+    ("a layer's blob behind a symbolic link", image(root=linked_blob), BOTH),
+    ("a layer's blob behind a link to another file", image(root=misled_blob), "refused"),
+    ("a layer's blob that is a directory", image(root=directory_blob), "refused"),
+    ("a tag of two images", retagged, "refused"),
+    ("a layout of another version", marked('{"imageLayoutVersion":"2.0.0"}'), "refused"),
+    ("a layout of a newer minor version", marked('{"imageLayoutVersion":"1.1.0"}'), BOTH, {"umoci": OTHERWISE}),
+    ("a layout without a version", marked("{}"), "refused"),
+    ("a layout whose marker is empty", marked(""), "refused"),
     ("addresses of a layer are not needed", image(layer=first(urls=["http://127.0.0.1:1/x"])), BOTH),
     ("annotations of 3 MB", image(manifest=changed(annotations={"k": "v" * 3_000_000})), BOTH),
     ("annotations that are no strings", image(manifest=changed(annotations={"k": 1})), "refused"),
@@ -206,6 +256,8 @@ CASES = [
     ("schema 1", image(text=lambda t: text_of({"schemaVersion": 1, "name": "x", "tag": "y", "fsLayers": [], "history": []})), "refused"),
     ("an artifact with a subject", image(manifest=lambda m: {**m, "subject": m["config"]}), BOTH),
     ("an artifact that is no image", image(config_type="application/vnd.example.config+json", layer_type="application/x-y"), "refused"),
+    ("a config of no type", image(config_type=""), "refused"),
+    ("a config of any type", image(config_type="application/octet-stream"), "refused"),
     ("an empty config of an artifact", image(layers=(), config=lambda c: {}, config_type="application/vnd.oci.empty.v1+json"), "refused"),
     # Media types
     ("Docker's types", image(manifest_type=DOCKER_MANIFEST, manifest=changed(mediaType=DOCKER_MANIFEST), config_type=DOCKER +

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -30,8 +31,11 @@ class Schedule {
       }
       const std::vector<size_t> ready = stuck();
       if (ready.size() == 1 && children_.empty()) {
-        runners_.at(ready[0])->advance(Mode::kExecute);
-        finish(ready[0]);
+        if (runners_.at(ready[0])->advance(Mode::kExecute)) {
+          finish(ready[0]);
+        } else {
+          waiting_.insert(ready[0]);
+        }
         continue;
       }
       for (const size_t index : ready) {
@@ -50,30 +54,36 @@ class Schedule {
     return count;
   }
 
+  // A stage begins when its base is there: the stages that its steps read may be built beside it.
   bool can_start(size_t index) const {
-    for (const size_t needed : workshop_.plan.dependencies(index)) {
-      if (!workshop_.stages[needed]) {
-        return false;
-      }
-    }
-    return true;
+    const Origin& base = workshop_.plan.stages[index].base;
+    return base.kind != Origin::Kind::kStage || workshop_.stages[base.stage];
   }
 
-  // Begins every stage whose parts are there; those that the cache holds whole are finished at once.
+  // Begins every stage whose base is there, and goes on with those that waited for what is finished now; those that the
+  // cache holds whole are finished at once.
   void advance_by_cache() {
     for (bool again = true; again;) {
       again = false;
       for (const size_t index : workshop_.plan.order) {
-        if (workshop_.stages[index] || runners_.contains(index) || !can_start(index)) {
+        if (workshop_.stages[index] || !can_start(index)) {
           continue;
         }
-        auto runner =
-            std::make_unique<StageRunner>(workshop_, index, base_of(workshop_, workshop_.plan.stages[index]));
-        const bool finished = runner->advance(Mode::kCachedOnly);
-        runners_.emplace(index, std::move(runner));
-        if (finished) {
+        if (!runners_.contains(index)) {
+          runners_.emplace(index, std::make_unique<StageRunner>(workshop_, index,
+                                                                base_of(workshop_, workshop_.plan.stages[index])));
+          waiting_.insert(index);
+        }
+        StageRunner& runner = *runners_.at(index);
+        if (!waiting_.contains(index) || runner.waits()) {
+          continue;
+        }
+        waiting_.erase(index);
+        if (runner.advance(Mode::kCachedOnly)) {
           finish(index);
           again = true;
+        } else if (runner.waits()) {
+          waiting_.insert(index);
         }
       }
     }
@@ -82,7 +92,7 @@ class Schedule {
   std::vector<size_t> stuck() const {
     std::vector<size_t> result;
     for (const auto& [index, runner] : runners_) {
-      if (!workshop_.stages[index] && !children_.contains(index)) {
+      if (!workshop_.stages[index] && !children_.contains(index) && !waiting_.contains(index)) {
         result.push_back(index);
       }
     }
@@ -138,13 +148,19 @@ class Schedule {
       child.wait_reached(kBuilt);  // throws what the stage threw
       child.wait();
       children_.erase(indices[i]);
-      runners_.at(indices[i])->read_result(files::read(result_file(indices[i])));
-      finish(indices[i]);
+      StageRunner& runner = *runners_.at(indices[i]);
+      runner.read_result(files::read(result_file(indices[i])));
+      if (runner.finished()) {
+        finish(indices[i]);
+      } else {
+        waiting_.insert(indices[i]);
+      }
     }
   }
 
   Workshop& workshop_;
   std::map<size_t, std::unique_ptr<StageRunner>> runners_;
+  std::set<size_t> waiting_;  // those whose next step reads a stage that is not finished
   std::map<size_t, process::Child> children_;
   std::unique_ptr<files::TemporaryDirectory> directory_;
 };

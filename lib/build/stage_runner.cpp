@@ -74,8 +74,21 @@ StageRunner::StageRunner(Workshop& workshop, size_t stage, StageResult base)
   }
 }
 
+bool StageRunner::waits() const {
+  if (finished()) {
+    return false;
+  }
+  const std::vector<Origin>& origins = step().origins;
+  return std::any_of(origins.begin(), origins.end(), [&](const Origin& origin) {
+    return origin.kind == Origin::Kind::kStage && !workshop_.stages.at(origin.stage);
+  });
+}
+
 bool StageRunner::advance(Mode mode) {
-  while (position_ < evaluated_.steps.size()) {
+  while (!finished()) {
+    if (waits()) {
+      return false;
+    }
     const Instruction& instruction = step().instruction;
     try {
       if (!one_step(mode)) {
@@ -148,7 +161,10 @@ std::string StageRunner::write_result() const {
     made.push_back({{"key", step.key}, {"layer", layer_to_json(step.layer)}, {"created", step.created},
                     {"instruction", step.instruction}});
   }
-  return json::dump({{"config", image::write_config(result_.config)},
+  return json::dump({{"position", position_},
+                     {"layer_position", layer_position_},
+                     {"cmd_set", memory_.cmd_set},
+                     {"config", image::write_config(result_.config)},
                      {"layers", layers},
                      {"made", made},
                      {"steps", result_.steps},
@@ -159,6 +175,9 @@ std::string StageRunner::write_result() const {
 void StageRunner::read_result(const std::string& text) {
   const json::Document document(text, "result of a stage");
   const json::View root = document.root();
+  position_ = root.at("position").unsigned_integer();
+  layer_position_ = root.at("layer_position").unsigned_integer();
+  memory_.cmd_set = root.boolean_or("cmd_set", false);
   result_.config = image::parse_config(root.at("config").string(), "config of a stage");
   result_.layers.clear();
   for (const std::string& layer : root.at("layers").strings()) {

@@ -74,8 +74,12 @@ class StageRunner {
   // `base` is what FROM gives. Evaluates the stage's variables at once: mistakes show before the first layer is made.
   StageRunner(Workshop& workshop, size_t stage, StageResult base);
 
-  // Goes on until the end (true), or until a step has to be executed in Mode::kCachedOnly (false).
+  // Goes on until the end (true), until a step reads a stage that is not finished, or until a step has to be executed in
+  // Mode::kCachedOnly (false).
   bool advance(Mode mode);
+  bool finished() const { return position_ == evaluated_.steps.size(); }
+  // Whether the next step reads a stage that is not finished.
+  bool waits() const;
   const StageResult& result() const { return result_; }
   StageResult take_result() { return std::move(result_); }
   // The result as text, for the process that waits for this one, and back.

@@ -186,7 +186,7 @@ std::vector<char> with_newer_refused(const Seccomp& seccomp, std::vector<char> i
   }
   const std::vector<sock_filter> before = refuse_newer(newest_of(seccomp));
   const size_t size = before.size() * sizeof(sock_filter);
-  if ((instructions.size() + size) / sizeof(sock_filter) <= BPF_MAXINSNS) {
+  if (size > 0 && (instructions.size() + size) / sizeof(sock_filter) <= BPF_MAXINSNS) {
     instructions.insert(instructions.begin(), size, '\0');
     std::memcpy(instructions.data(), before.data(), size);
   }

@@ -157,8 +157,8 @@ TEST_F(Surroundings, AKeyReachesTheProgramOnce) {
 
 TEST_F(Surroundings, ManyRunsAtOnceDoNotDisturbOneAnother) {
   for (const auto& [program, words] : runs()) {
-    const Result result = sh("for i in $(seq 40); do " + words + "echo ok & done; wait");
-    EXPECT_EQ(text::lines(result.out).size(), 40U) << program << ": " << result.err;
+    const Result result = sh("for i in $(seq 16); do " + words + "echo ok & done; wait");
+    EXPECT_EQ(text::lines(result.out).size(), 16U) << program << ": " << result.err;
     EXPECT_EQ(result.err, "") << program;
   }
   EXPECT_TRUE(files::list(room("run/records")).empty());

@@ -65,7 +65,13 @@ TEST_F(Lifecycle, AMemoryLimitOf256KiBIsEnough) {
 #endif
   config["linux"]["resources"]["memory"] = {{"limit", 256 * 1024}};
   config["process"]["args"] = {"true"};
-  EXPECT_EQ(run().code, 0);
+  // The kernel takes memory from a limit in lots of 64 pages for each processor: the whole of this one. On a busy machine a
+  // process that is moved to another processor may find nothing left, until the first has given its lot back.
+  int code = -1;
+  for (int tries = 0; tries < 5 && code != 0; ++tries) {
+    code = run().code;
+  }
+  EXPECT_EQ(code, 0);
 }
 
 TEST_F(Lifecycle, TheDefaultFilterIsLoadedAndCached) {

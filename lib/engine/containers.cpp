@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/spread.h"
 #include "base/text.h"
 #include "engine/names.h"
 
@@ -118,6 +119,8 @@ std::string directory(const Paths& paths, const std::string& id) { return fmt::f
 std::optional<files::Lock> lock_running(const Paths& paths, const std::string& id) {
   const std::string locks = paths.run_root + "/locks";
   if (!files::is_directory(locks)) {
+    files::make_directories(paths.run_root, 0700);
+    files::spread_below(paths.run_root);
     files::make_directories(locks, 0700);
   }
   return files::Lock::try_take(fmt::format("{}/{}", locks, id));

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/spread.h"
 #include "base/text.h"
 
 namespace jigsaw::image {
@@ -28,6 +29,7 @@ void check_schema(const std::string& text, const std::string& path) {
 
 void make_store(const std::string& root) {
   files::make_directories(root, 0700);
+  files::spread_below(root);
   for (const char* folder : kFolders) {
     files::make_directories(fmt::format("{}/{}", root, folder), 0755);
   }

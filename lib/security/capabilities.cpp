@@ -45,7 +45,7 @@ int last_capability() {
   return last;
 }
 
-// Of `asked`, those that are in the bounding set: one system call for each.
+// Of `asked`, those that are in the bounding set.
 CapabilitySet read_bounding(CapabilitySet asked) {
   CapabilitySet found = 0;
   for (int number = 0; number <= last_capability(); ++number) {
@@ -58,6 +58,23 @@ struct Words {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> data{};
 };
+
+// Our own, as the kernel has them now. `bounding`: which of the bounding set to look for, one system call for each.
+Capabilities current_of(CapabilitySet bounding) {
+  Words words;
+  check(::syscall(SYS_capget, &words.header, words.data.data()), "read our capabilities");
+  const auto join = [](uint32_t low, uint32_t high) { return low | (CapabilitySet{high} << 32); };
+  Capabilities now;
+  now.effective = join(words.data[0].effective, words.data[1].effective);
+  now.permitted = join(words.data[0].permitted, words.data[1].permitted);
+  now.inheritable = join(words.data[0].inheritable, words.data[1].inheritable);
+  now.bounding = read_bounding(bounding);
+  const CapabilitySet may_be_ambient = now.permitted & now.inheritable;  // capabilities(7): no others ever are
+  for (int number = 0; may_be_ambient != 0 && number <= last_capability(); ++number) {
+    now.ambient |= ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1 ? bit(number) : 0;
+  }
+  return now;
+}
 
 void call_capset(const Capabilities& c, sys::Why why) {
   Words words;
@@ -136,29 +153,6 @@ CapabilitySet default_capabilities() {
 
 CapabilitySet every_capability() { return bit(last_capability() + 1) - 1; }
 
-namespace {
-
-// `bounding`: which of the bounding set to look for.
-Capabilities current_of(CapabilitySet bounding) {
-  Words words;
-  check(::syscall(SYS_capget, &words.header, words.data.data()), "read our capabilities");
-  const auto join = [](uint32_t low, uint32_t high) { return low | (CapabilitySet{high} << 32); };
-  Capabilities now;
-  now.effective = join(words.data[0].effective, words.data[1].effective);
-  now.permitted = join(words.data[0].permitted, words.data[1].permitted);
-  now.inheritable = join(words.data[0].inheritable, words.data[1].inheritable);
-  now.bounding = read_bounding(bounding);
-  const CapabilitySet may_be_ambient = now.permitted & now.inheritable;  // capabilities(7): no others ever are
-  for (int number = 0; may_be_ambient != 0 && number <= last_capability(); ++number) {
-    now.ambient |= ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1 ? bit(number) : 0;
-  }
-  return now;
-}
-
-}  // namespace
-
-Capabilities current_capabilities() { return current_of(every_capability()); }
-
 CapabilitySet adjust(CapabilitySet base, const std::vector<std::string>& add, const std::vector<std::string>& drop) {
   const auto bits = [](const std::string& word) {
     return text::upper(word) == "ALL" ? every_capability() : parse_capabilities({word});
@@ -177,7 +171,7 @@ Capabilities for_user(CapabilitySet set, uid_t uid) {
   return {.bounding = set, .permitted = own, .effective = own};
 }
 
-Capabilities grantable(const Capabilities& wanted) { return allowed(wanted, current_capabilities()); }
+Capabilities grantable(const Capabilities& wanted) { return allowed(wanted, current_of(wanted.bounding)); }
 
 Capabilities limit_bounding_and_keep(const Capabilities& wanted) {
   const CapabilitySet all_wanted = wanted.permitted | wanted.effective | wanted.bounding | wanted.ambient;

@@ -39,8 +39,6 @@ std::vector<std::string> names_of(CapabilitySet set);
 // What docker and podman give a container by default, 14 of them.
 CapabilitySet default_capabilities();
 CapabilitySet every_capability();
-// Our own, as the kernel has them now.
-Capabilities current_capabilities();
 
 // `base` changed by --cap-add and --cap-drop words ("ALL" too); drops come first.
 CapabilitySet adjust(CapabilitySet base, const std::vector<std::string>& add, const std::vector<std::string>& drop);

@@ -58,6 +58,13 @@ std::string_view kind_of(const Value& value) {
   }
 }
 
+Place place_in(const Value& root, const Value* wanted) {
+  Place place;
+  find_place(root, wanted, place);
+  place.path = place.path.empty() ? "the document" : text::printable_line(place.path.substr(0, 300));
+  return place;
+}
+
 }  // namespace
 
 struct Document::Tree {
@@ -202,16 +209,11 @@ std::vector<std::string> View::strings_or_none(std::string_view key) const {
   return member ? member->strings() : std::vector<std::string>();
 }
 
-std::string View::path() const {
-  Place place;
-  find_place(document_->tree_->value, value_, place);
-  return place.path.empty() ? "the document" : text::printable_line(place.path.substr(0, 300));
-}
+std::string View::path() const { return place_in(document_->tree_->value, value_).path; }
 
 void View::refuse(std::string_view what, std::string hint) const {
-  Place place;
-  find_place(document_->tree_->value, value_, place);
-  throw source_error(place_of_value(document_->text, place.number, document_->name), fmt::format("{} {}", path(), what),
+  const Place place = place_in(document_->tree_->value, value_);
+  throw source_error(place_of_value(document_->text, place.number, document_->name), fmt::format("{} {}", place.path, what),
                      std::move(hint));
 }
 

@@ -155,8 +155,8 @@ void prepare_process(const Process& process, pid_t pid) {
   }
 }
 
-cgroups::Cgroup cgroup_of(const State& state) {
-  return state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
+cgroups::Cgroup cgroup_of(const State& state, const cgroups::Layout& layout) {
+  return state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(layout, state.cgroup);
 }
 
 std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory) {

@@ -30,7 +30,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
 // Where a container's cgroup is: cgroupsPath, below our own cgroup if it is relative, or named after the id.
 std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout);
 // The container's, or one that does not exist if it goes without.
-cgroups::Cgroup cgroup_of(const State& state);
+cgroups::Cgroup cgroup_of(const State& state, const cgroups::Layout& layout = cgroups::read_layout());
 // linux.resources with the devices that every container may use.
 cgroups::Limits limits_with_devices(const Spec& spec);
 

@@ -50,7 +50,7 @@ Target find_target(const ExecOptions& options) {
     throw fail("container {} is not running", options.id);
   }
   const cgroups::Layout layout = cgroups::read_layout();
-  cgroups::Cgroup cgroup = state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(layout, state.cgroup);
+  cgroups::Cgroup cgroup = cgroup_of(state, layout);
   if (options.if_paused == ExecOptions::IfPaused::kRefuse && state.started && cgroup.exists() && cgroup.frozen()) {
     throw fail("container {} is paused", options.id);
   }

@@ -30,8 +30,8 @@ struct SuperviseOptions {
   int terminal = -1;
 };
 // Waits for `child`'s end; meanwhile every signal that reaches us is sent to it (not SIGCHLD, SIGTTIN, SIGTTOU and
-// SIGURG; SIGKILL and SIGSTOP can't be caught; what a key like Ctrl-C sends has reached it already), and orphans that fall to us are reaped (PR_SET_CHILD_SUBREAPER is the
-// caller's to set). Needs a SignalGuard.
+// SIGURG; SIGKILL and SIGSTOP can't be caught; what a key like Ctrl-C sends has reached it already), and orphans that fall
+// to us are reaped (PR_SET_CHILD_SUBREAPER is the caller's to set). Needs a SignalGuard.
 ExitStatus supervise(Child& child, const SuperviseOptions& options = {});
 
 }  // namespace jigsaw::process

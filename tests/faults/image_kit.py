@@ -1,15 +1,33 @@
 """Small images as OCI layouts, and what tests ask of a store. Used by the registry tests in faults/ and clients/."""
 import gzip
 import hashlib
+import http.server
 import io
 import json
 import os
 import tarfile
+import threading
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+class LoopbackServer(http.server.ThreadingHTTPServer):
+    """Serves on a free port of 127.0.0.1, in threads of its own, and is quiet about clients that go away."""
+    daemon_threads = True
+
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def host(self):
+        return f"127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address):
+        pass
 
 
 def sha256(data):

@@ -20,6 +20,7 @@ import tempfile
 import threading
 import urllib.parse
 
+from image_kit import LoopbackServer
 from layer_kit import Layout, archive, file, sha256
 
 FAILURES = []
@@ -32,22 +33,13 @@ def expect(condition, name, message=""):
         print(f"FAILED {name}: {message}", flush=True)
 
 
-class Registry(http.server.ThreadingHTTPServer):
+class Registry(LoopbackServer):
     """Takes uploads; `fault(handler)` may answer in its place and returns whether it did. With `keep` false it only hashes."""
-    daemon_threads = True
 
     def __init__(self, fault=None, keep=True):
-        super().__init__(("127.0.0.1", 0), Handler)
         self.fault, self.keep, self.mutex = fault, keep, threading.Lock()
         self.log, self.count, self.uploads, self.blobs, self.manifests = [], {}, {}, {}, {}
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def host(self):
-        return "127.0.0.1:%d" % self.server_address[1]
-
-    def handle_error(self, request, client_address):
-        pass
+        super().__init__(Handler)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

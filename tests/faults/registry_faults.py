@@ -22,27 +22,18 @@ import tempfile
 import threading
 import time
 
-from image_kit import INDEX, MANIFEST, Image, damage_of, random_image, sha256, tags_of, unneeded
+from image_kit import INDEX, MANIFEST, Image, LoopbackServer, damage_of, random_image, sha256, tags_of, unneeded
 
 IMAGE = random_image()
 BIG = IMAGE.layers[1]
 
 
-class Registry(http.server.ThreadingHTTPServer):
+class Registry(LoopbackServer):
     """Serves IMAGE as a/b:1; `fault` may answer in its place."""
-    daemon_threads = True
 
     def __init__(self, fault=None, image=IMAGE):
-        super().__init__(("127.0.0.1", 0), Handler)
         self.fault, self.image, self.log, self.count, self.mutex = fault, image, [], {}, threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def host(self):
-        return f"127.0.0.1:{self.server_port}"
-
-    def handle_error(self, request, client_address):
-        pass
+        super().__init__(Handler)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

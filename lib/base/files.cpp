@@ -142,6 +142,7 @@ void replace(const std::string& path, std::string_view text, ReplaceOptions opti
   try {
     const Fd fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, options.mode);
     write_all(fd.get(), text, temporary);
+    check(::fchmod(fd.get(), options.mode), "change the mode of {}", temporary);  // past the umask
     if (options.sync) {
       check(::fsync(fd.get()), "sync {}", temporary);
     }

@@ -34,7 +34,7 @@ std::optional<Fd> open_if_exists(const std::string& path, int flags);
 void write_all(int fd, std::string_view data, std::string_view name);
 
 struct ReplaceOptions {
-  mode_t mode = 0600;
+  mode_t mode = 0600;  // whatever the umask
   bool sync = true;  // fsync the file and its directory: it survives a power cut
 };
 // Writes a temporary file beside `path` and renames it: readers see the old or the new text, never a part.

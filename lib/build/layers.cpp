@@ -1,6 +1,8 @@
 #include "build/layers.h"
 
-#include "base/files.h"
+#include <sys/stat.h>
+
+#include "base/error.h"
 #include "image/layer_create.h"
 
 namespace jigsaw::build {
@@ -17,6 +19,11 @@ Layer seal_layer(const image::Store& store, const std::string& upper, const std:
   const image::Digest digest = blob.commit();
   return {store.adopt_layer(upper, digest, parents),
           {.media_type = std::string(image::media::kLayer), .digest = digest, .size = size}};
+}
+
+void make_shown_directory(const std::string& path) {
+  check(::mkdir(path.c_str(), 0755), "make directory {}", path);
+  check(::chmod(path.c_str(), 0755), "change the mode of {}", path);
 }
 
 }  // namespace jigsaw::build

@@ -16,4 +16,7 @@ namespace jigsaw::build {
 Layer seal_layer(const image::Store& store, const std::string& upper, const std::vector<image::LayerDirectory>& parents,
                  const std::optional<timespec>& epoch);
 
+// A directory that becomes a place in a container: every user in it may look inside, whatever our umask.
+void make_shown_directory(const std::string& path);
+
 }  // namespace jigsaw::build

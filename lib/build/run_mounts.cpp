@@ -15,6 +15,7 @@
 #include "build/content_hash.h"
 #include "build/copy.h"
 #include "build/glob.h"
+#include "build/layers.h"
 #include "unionfs/overlay.h"
 
 namespace jigsaw::build {
@@ -133,7 +134,7 @@ RunMounts::Place RunMounts::bind_place(size_t index, const std::string& room) {
   }
   if (place.lowers.empty()) {  // from=scratch
     place.lowers.push_back(base + "-empty");
-    files::make_directories(place.lowers.front(), 0755);
+    make_shown_directory(place.lowers.front());
   }
   place.source = base;
   files::make_directories(base, 0755);
@@ -266,10 +267,9 @@ void RunMounts::prepare(const std::string& room, const std::optional<InlineFile>
   }
   if (script) {
     const std::string directory = room + "/script";
-    files::make_directories(directory, 0755);
+    make_shown_directory(directory);
     const std::string file = directory + "/" + base_name(script->name);
     files::replace(file, script->content, {.mode = 0755, .sync = false});
-    check(::chmod(file.c_str(), 0755), "change the mode of {}", file);
     places_.push_back({.target = std::string(kScriptDirectory), .source = directory, .attributes = MOUNT_ATTR_RDONLY});
   }
 }

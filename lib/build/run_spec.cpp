@@ -3,7 +3,6 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -32,12 +31,6 @@ void set_default(std::vector<std::string>& environment, const std::string& name,
   }
 }
 
-// Readable for every user of the container, whatever our umask.
-void write_for_all(const std::string& path, const std::string& text) {
-  files::replace(path, text, {.mode = 0644, .sync = false});
-  check(::chmod(path.c_str(), 0644), "change the mode of {}", path);
-}
-
 runtime::MountPoint bound_file(const std::string& source, const std::string& destination) {
   runtime::MountPoint mount;
   mount.destination = destination;
@@ -50,9 +43,7 @@ runtime::MountPoint bound_file(const std::string& source, const std::string& des
 // Made by the first RUN that needs it; stages that run side by side write the same.
 std::string shared_file(const std::string& path, const std::string& content) {
   if (!files::exists(path)) {
-    const std::string fresh = path + "-" + files::random_hex(4);
-    write_for_all(fresh, content);
-    check(::rename(fresh.c_str(), path.c_str()), "rename {} to {}", fresh, path);
+    files::replace(path, content, {.mode = 0644, .sync = false});  // readable for every user of the container
   }
   return path;
 }

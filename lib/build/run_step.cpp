@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "build/glob.h"
+#include "build/layers.h"
 #include "build/output_relay.h"
 #include "build/owner.h"
 #include "build/run_mounts.h"
@@ -134,7 +135,7 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
   const Stubs stubs(before, spec);
   std::vector<std::string> lowers = below;
   if (lowers.empty()) {
-    files::make_directories(room + "/empty", 0755);
+    make_shown_directory(room + "/empty");
     lowers.push_back(room + "/empty");
   }
   runtime::Surroundings surroundings{.state_root = workshop_.run_states->directory(),

@@ -1,6 +1,5 @@
 #include "build/stage_runner.h"
 
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -262,8 +261,7 @@ Layer StageRunner::make_layer(const std::vector<image::LayerDirectory>& parents,
                               const std::vector<std::string>& lower, const Make& make) {
   const files::TemporaryDirectory work(workshop_.store.temporary_directory(), "build-");
   const std::string upper = work.path() + "/upper";
-  files::make_directories(upper, 0755);
-  check(::chmod(upper.c_str(), 0755), "change the mode of {}", upper);  // past the umask: it becomes a root directory
+  make_shown_directory(upper);
   make(upper, lower);
   return seal_layer(workshop_.store, upper, parents, workshop_.epoch);
 }

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -95,7 +94,6 @@ void close_input() {
 }  // namespace
 
 int run(const Paths& paths, const RunOptions& options) {
-  ::umask(022);  // of what is made for the container other users in it are to see what they should, whatever our own umask
   sweep(paths);
   const image::Store store = image::Store::open(paths.root);
   std::optional<files::Lock> in_use = store.use();

@@ -1,6 +1,7 @@
 #include "runtime/setup.h"
 
 #include <sched.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -60,6 +61,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
     become_root_of_user_namespace();
   }
   enter_mount_namespace(prepared.joined);
+  ::umask(022);  // what is made inside for others to see is not hidden from them, whatever our caller's umask
   set_clocks(spec);
   set_names(spec);
   if (spec.has_new(CLONE_NEWNET)) {

@@ -110,17 +110,38 @@ TEST_F(Surroundings, WithoutHomeAPlaceForImagesIsAskedFor) {
   EXPECT_EQ(sh(words + " --root " + room("theirs") + " run jigsaw/base echo ok", {.uid = 47110}).out, "ok\n");
 }
 
-// A careful administrator's umask is no reason to lock other users out of the container's root directory.
+// A careful administrator's umask is no reason to lock other users out of the container's root directory, nor a careless one's
+// to let them write into it.
 TEST_F(Surroundings, TheUmaskDoesNotReachTheRootDirectory) {
-  const Result result = sh("umask 077; for c in '02-namespaces rootfs " + room("r") + "' '04-unionfs layers " + room("l") + "'; do " + bin("") +
-                           "$c || exit; done; stat -c %a " + room("r") + " " + room("l") + "/1-busybox; " +
-                           text::shell_words(command("04-unionfs", {"run", room("l"), "stat", "-c", "%a", "/"})) + "; " +
-                           text::shell_words(command("jigsaw", {"--root", room("tight"), "run", "--rm", "-u", "1000", "-w", "/new/one", "jigsaw/base", "stat", "-c", "%a", "/", "/new", "/etc/hosts"})));
-  EXPECT_EQ(result.out, "755\n755\n755\n755\n755\n644\n") << result.err;
+  const std::string look = "stat -c %a / /new /etc/hosts; umask";
   files::make_directories(room("context"));
-  files::replace(room("context/Dockerfile"), "FROM jigsaw/base\nUSER 1000\nRUN stat -c %a / /etc/hosts\n", {.sync = false});
-  const Result build = sh("umask 077; exec " + text::shell_words(command("jigsaw", {"--root", room("tight"), "build", room("context")})));
-  EXPECT_THAT(build.out + build.err, HasSubstr("644")) << build.err;
+  files::replace(room("context/Dockerfile"), R"(FROM scratch AS other
+FROM jigsaw/base
+USER 1000
+WORKDIR /new
+RUN --mount=type=bind,from=other,target=/bound --mount=type=cache,target=/cached <<END
+  stat -c %a / /new /etc/hosts /bound /cached | tr '\n' ' '
+END
+RUN <<END
+#!/bin/sh
+echo a script
+END
+)", {.sync = false});
+  for (const std::string mask : {"umask 077; ", "umask 000; "}) {
+    const std::string at = room(mask.substr(6, 3));
+    const auto jigsaw = [&](std::vector<std::string> words) {
+      words.insert(words.begin(), {"--root", at + "-store"});
+      return text::shell_words(command("jigsaw", words));
+    };
+    const Result result = sh(mask + "for c in '02-namespaces rootfs " + at + "-r' '04-unionfs layers " + at + "-l'; do " + bin("") +
+                             "$c || exit; done; stat -c %a " + at + "-r " + at + "-l/1-busybox; " +
+                             text::shell_words(command("04-unionfs", {"run", at + "-l", "stat", "-c", "%a", "/"})) + "; " +
+                             jigsaw({"run", "--rm", "-u", "1000", "-w", "/new", "jigsaw/base", "sh", "-c", look}));
+    EXPECT_EQ(result.out, "755\n755\n755\n755\n755\n644\n0022\n") << mask << result.err;
+    const Result build = sh(mask + "exec " + jigsaw({"build", room("context")}));
+    EXPECT_THAT(build.out + build.err, HasSubstr("755 755 644 755 755")) << mask;
+    EXPECT_THAT(build.out + build.err, HasSubstr("a script")) << mask;
+  }
 }
 
 // Ctrl-C and a new window size come from the terminal to all processes in its foreground: to the program once, not twice.

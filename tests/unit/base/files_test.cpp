@@ -34,6 +34,21 @@ TEST(Files, ReplaceLeavesOldOrNewAndNothingElse) {
   EXPECT_EQ(files::list(place.path()), std::vector<std::string>{"state"});
 }
 
+TEST(Files, ReplaceGivesTheModeAskedForWhateverTheUmask) {
+  const files::TemporaryDirectory place;
+  const std::string path = place.path() + "/file";
+  for (const mode_t mask : {0077, 0000, 0777}) {
+    for (const mode_t mode : {0644, 0600, 0755}) {
+      const mode_t former = ::umask(mask);
+      files::replace(path, "text", {.mode = mode, .sync = false});
+      ::umask(former);
+      struct stat status {};
+      ASSERT_EQ(::stat(path.c_str(), &status), 0);
+      EXPECT_EQ(status.st_mode & 07777, mode) << "umask " << mask;
+    }
+  }
+}
+
 TEST(Files, RemoveTreeFollowsNoLink) {
   const files::TemporaryDirectory place;
   const std::string outside = place.path() + "/outside";

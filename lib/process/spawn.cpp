@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/explain.h"
+#include "base/text.h"
 
 namespace jigsaw::process {
 namespace {
@@ -28,6 +29,8 @@ namespace {
   ::_exit(code);
 }
 
+constexpr const char* kSucceeded = "succeeded";
+
 }  // namespace
 
 void Gate::reach(const std::string& stop, const std::vector<int>& descriptors) {
@@ -40,6 +43,25 @@ void Gate::reach(const std::string& stop, const std::vector<int>& descriptors) {
 
 void Gate::tell(const std::string& stop, const std::vector<int>& descriptors) {
   channel_.send_reached(stop, descriptors);
+}
+
+pid_t Gate::go_on_in_successor(sys::Why why) {
+  Pipe number = make_pipe();
+  sys::Cloned cloned = sys::clone3({.flags = CLONE_PARENT}, why);
+  if (cloned.pid != 0) {
+    // Its pid first: what holds the pipe open must be gone when the parent kills one of us.
+    check(::write(number.write_end.get(), &cloned.pid, sizeof cloned.pid), "tell the successor its pid");
+    channel_.send_reached(fmt::format("{} {}", kSucceeded, cloned.pid), {cloned.pidfd.get()});
+    ::_exit(0);
+  }
+  number.write_end.reset();
+  pid_t own = 0;
+  const bool told = ::read(number.read_end.get(), &own, sizeof own) == sizeof own;
+  const auto go = told ? channel_.receive() : std::nullopt;
+  if (!go || go->kind != Channel::Kind::kGo) {
+    ::_exit(kExitFailure);
+  }
+  return own;
 }
 
 Child::Child(Child&& other) noexcept
@@ -84,6 +106,23 @@ std::vector<Fd> Child::wait_reached(const std::string& stop) {
     throw fail("the child is {} where {} was expected", message->text, stop);
   }
   return std::move(message->descriptors);
+}
+
+void Child::wait_succeeded() {
+  auto message = channel_.receive();
+  if (!message) {
+    throw fail("the child died before its successor was born: {}", wait().text());
+  }
+  if (message->kind == Channel::Kind::kError) {
+    fail_with(std::move(*message));
+  }
+  const auto words = text::words(message->text);
+  if (words.size() != 2 || words[0] != kSucceeded || message->descriptors.size() != 1) {
+    throw fail("the child is {} where a successor was expected", message->text);
+  }
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = static_cast<pid_t>(text::parse_u64(words[1], "a pid", INT32_MAX));
+  pidfd_ = std::move(message->descriptors.front());
 }
 
 void Child::wait_started() {

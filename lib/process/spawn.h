@@ -48,6 +48,10 @@ class Gate {
   void tell(const std::string& stop, const std::vector<int>& descriptors = {});
   // For a child that makes a further child which speaks to the parent in its place.
   Channel& channel() { return channel_; }
+  // The body goes on in a further process, born in the namespaces that setns(2) has set for children; this one ends. It is
+  // the parent's child as well, and waits for its release(). The parent calls Child::wait_succeeded(). Returns the new
+  // process's pid as it was in the old one's pid namespace.
+  pid_t go_on_in_successor(sys::Why why);
 
  private:
   Channel& channel_;
@@ -72,6 +76,8 @@ class Child {
   // Waits until the child reaches `stop`; returns the descriptors it passed. Throws the child's error, or one of ours
   // if it dies on the way.
   std::vector<Fd> wait_reached(const std::string& stop);
+  // Waits until the child goes on in a successor, which then is the child.
+  void wait_succeeded();
   // Waits until the program is executed (the channel closes). Throws the child's error.
   void wait_started();
   // Waits for the end of the child and reaps it.

@@ -74,6 +74,12 @@ void Console::become_controlling_terminal() {
     return explain::Call{"ioctl", fmt::format("{}, TIOCSCTTY, 0", slave_.get()), ""};
   });
   check(rc, "make it the controlling terminal");
+}
+
+void Console::become_standard_streams() {
+  if (!slave_) {
+    return;
+  }
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     check(::dup2(slave_.get(), number), "use the terminal as descriptor {}", number);
   }

@@ -16,7 +16,9 @@ class Console {
  public:
   Console() = default;
   Console(Fd master, Fd slave) : master_(std::move(master)), slave_(std::move(slave)) {}
-  // Makes it stdin, stdout and stderr, and the terminal of our session. Nothing without a terminal.
+  // Makes it stdin, stdout and stderr. Nothing without a terminal.
+  void become_standard_streams();
+  // Makes it the terminal of our session.
   void become_controlling_terminal();
   std::vector<int> master_if_any() const;
   void close_master() { master_.reset(); }

@@ -100,6 +100,12 @@ void write_pid_file(const std::string& path, pid_t pid) {
   }
 }
 
+void note_pid(const process::Child& child, State& state, const StateDirectory& directory) {
+  state.pid = child.pid();
+  state.pid_start = start_time(child.pid());
+  directory.save_progress(state);
+}
+
 // Why a cgroup that is there already can't be the container's; nothing if it can. Processes in it, or below it, are another
 // container's, and must not be ended with ours; in a frozen one our child would never answer.
 std::optional<std::string> why_taken(const cgroups::Layout& layout, const std::string& path) {
@@ -238,6 +244,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   Prepared prepared{.spec = spec, .surroundings = surroundings};
   prepared.cloned = clone_flags(spec);
   prepared.joined = open_joined(spec);
+  prepared.entered_last = entered_last(spec, prepared.joined);
   prepared.cgroup = systemd ? nullptr : &cgroup;
   prepared.filter = compile_filter(spec, surroundings, directory);
   if (prepared.filter) {
@@ -254,15 +261,13 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
 
   process::Child child = process::spawn({.namespaces = prepared.cloned, .cgroup = systemd ? -1 : cgroup.unified(),
-                                         .by_way_of = way_into(prepared.joined),
+                                         .by_way_of = way_into(spec, prepared.joined),
                                          .why = "the container's first process, in namespaces of its own"},
                                         [&](process::Gate& gate) -> int {
                                           directory.forget();
                                           become_container(prepared, gate);
                                         });
-  state.pid = child.pid();
-  state.pid_start = start_time(child.pid());
-  directory.save_progress(state);
+  note_pid(child, state, directory);
   if (systemd) {
     cgroup = make_scope(scope, child.pid(), limits_with_devices(spec), spec.annotations);
     state.cgroup = cgroup.path();
@@ -282,6 +287,11 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     // prestart comes from a time when it ran at the start of a container that had been created.
     run_hooks(spec.hooks.prestart, state_json(state, Status::kCreated), {"prestart", surroundings.bundle});
     run_hooks(spec.hooks.create_runtime, state_json(state, Status::kCreating), {"createRuntime", surroundings.bundle});
+    child.release();
+  }
+  if (prepared.entered_last != nullptr) {
+    child.wait_succeeded();
+    note_pid(child, state, directory);
     child.release();
   }
   std::vector<Fd> handed_over = child.wait_reached(kStopCreated);

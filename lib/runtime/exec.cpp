@@ -99,9 +99,11 @@ void lead_into(Target& target, const Process& process) {
   sys::setsid("the program does not share the session of its caller");
   set_affinity(process.affinity.final);
   Console console = open_console_inside(process);
+  console.become_standard_streams();
   console.become_controlling_terminal();
   new_keyring({});
   const std::string program = become_user(process, {}, target.filter);
+  set_labels(process);
   gate.reach(kStopCreated, console.master_if_any());
   console.close_master();
   if (options.mode == RunOptions::Mode::kForeground) {

@@ -96,6 +96,8 @@ Fd open_own_attribute(const std::string& name) {
                       {.flags = O_WRONLY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS}, kWhy);
 }
 
+}  // namespace
+
 void set_labels(const Process& process) {
   const SecurityModules& modules = security_modules();
   if (modules.apparmor && !process.apparmor_profile.empty() && process.apparmor_profile != "unconfined") {
@@ -106,6 +108,8 @@ void set_labels(const Process& process) {
     sys::write_fd(open_own_attribute("exec").get(), process.selinux_label, "/proc/thread-self/attr/exec", "SELinux confines the program");
   }
 }
+
+namespace {
 
 std::vector<std::string> with_home(const Process& process) {
   std::vector<std::string> environment = process.env;
@@ -147,7 +151,6 @@ void check_executable(const std::string& path) {
 
 std::string become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter) {
   set_scheduling(process, spec);
-  set_labels(process);
   if (spec.personality) {
     check(::personality(*spec.personality), "set the personality");
   }

@@ -13,6 +13,9 @@ namespace jigsaw::runtime {
 // filter can only be loaded with privileges, they are kept until become_program().
 std::string become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter);
 
+// AppArmor's profile and SELinux' label, for the program that comes. Takes no privilege, but a /proc that shows us.
+void set_labels(const Process& process);
+
 // The last steps: the filter, descriptors, signals, execve(). A filter that asks an agent hands its descriptor to
 // `tell_agent`.
 [[noreturn]] void become_program(const Process& process, const std::string& program,

@@ -1,23 +1,42 @@
 #include "runtime/join.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "process/spawn.h"
+#include "security/capabilities.h"
 
 namespace jigsaw::runtime {
 namespace {
 
 bool is_mount(const namespaces::Opened& opened) { return opened.kind->flag == CLONE_NEWNS; }
 
+// A path may lead back to where we are: /proc/self/ns/net, or a bind mount of it.
+bool is_ours(const namespaces::Opened& opened) {
+  struct stat status {};
+  check(::fstat(opened.fd.get(), &status), "stat {}", opened.path);
+  return status.st_ino == namespaces::id("self", *opened.kind);
+}
+
+auto find(const std::vector<namespaces::Opened>& joined, uint64_t kind) {
+  return std::find_if(joined.begin(), joined.end(), [kind](const auto& each) { return each.kind->flag == kind; });
+}
+
 // What belongs to our user namespace must be entered before we leave that; what belongs to the joined one, after.
-void enter_around_user_namespace(const std::vector<namespaces::Opened>& joined) {
-  const auto user = std::find_if(joined.begin(), joined.end(), [](const auto& each) { return each.kind->flag == CLONE_NEWUSER; });
+void enter_around_user_namespace(const std::vector<namespaces::Opened>& joined, const namespaces::Opened* last) {
+  const auto user = find(joined, CLONE_NEWUSER);
   std::vector<const namespaces::Opened*> later;
   for (const namespaces::Opened& each : joined) {
-    if (is_mount(each) || each.kind->flag == CLONE_NEWUSER) {
+    if (is_mount(each) || &each == last || each.kind->flag == CLONE_NEWUSER) {
       continue;
     }
     try {
@@ -35,13 +54,22 @@ void enter_around_user_namespace(const std::vector<namespaces::Opened>& joined) 
   for (const namespaces::Opened* each : later) {
     namespaces::enter(*each);
   }
+  if (user != joined.end() && find(joined, CLONE_NEWPID) != joined.end()) {
+    sys::prctl(PR_SET_DUMPABLE, "PR_SET_DUMPABLE", 0, "no process of these namespaces may look into the one that is to come");
+  }
 }
 
-// A path may lead back to where we are: /proc/self/ns/net, or a bind mount of it.
-bool is_ours(const namespaces::Opened& opened) {
-  struct stat status {};
-  check(::fstat(opened.fd.get(), &status), "stat {}", opened.path);
-  return status.st_ino == namespaces::id("self", *opened.kind);
+// All but 0, 1 and 2, as they are now: what a process opens later stays.
+std::vector<int> descriptors() {
+  std::vector<int> result;
+  for (const std::string& name : files::list("/proc/self/fd")) {
+    const auto number = text::to_u64(name);
+    if (number && *number > STDERR_FILENO) {
+      result.push_back(static_cast<int>(*number));
+    }
+  }
+  std::erase_if(result, [](int number) { return ::fcntl(number, F_GETFD) < 0; });  // the directory that was listed
+  return result;
 }
 
 }  // namespace
@@ -65,11 +93,41 @@ std::vector<namespaces::Opened> open_joined(const Spec& spec) {
   return joined;
 }
 
-std::function<void()> way_into(const std::vector<namespaces::Opened>& joined) {
-  if (std::all_of(joined.begin(), joined.end(), is_mount)) {
+const namespaces::Opened* entered_last(const Spec& spec, const std::vector<namespaces::Opened>& joined) {
+  const auto found = find(joined, CLONE_NEWPID);
+  return found == joined.end() || spec.has(CLONE_NEWUSER) || is_ours(*found) ? nullptr : &*found;
+}
+
+std::function<void()> way_into(const Spec& spec, const std::vector<namespaces::Opened>& joined) {
+  const namespaces::Opened* last = entered_last(spec, joined);
+  if (std::all_of(joined.begin(), joined.end(), [&](const auto& each) { return is_mount(each) || &each == last; })) {
     return {};
   }
-  return [&joined] { enter_around_user_namespace(joined); };
+  return [&joined, last] { enter_around_user_namespace(joined, last); };
+}
+
+Fd make_proc_of(const namespaces::Opened& pid_namespace, const rootfs::Mount& mount, int root) {
+  constexpr const char* kMade = "made";
+  constexpr security::CapabilitySet kSysAdmin = security::CapabilitySet{1} << 21;
+  const std::vector<int> ours = descriptors();
+  const auto enter = [&] {
+    sys::fchdir(root, "the container's root", "whoever looks at this process is to find nothing else");
+    sys::chroot(".", "neither the host's root nor a descriptor is seen in a pid namespace of others");
+    namespaces::enter(pid_namespace);
+    for (const int each : ours) {
+      ::close(each);
+    }
+    security::set_capabilities({.permitted = kSysAdmin, .effective = kSysAdmin});
+  };
+  process::Child child = process::spawn({.by_way_of = enter, .why = "a procfs shows the pid namespace of the process that makes it"},
+                                        [&](process::Gate& gate) -> int {
+                                          gate.tell(kMade, {rootfs::make_mount(mount).get()});
+                                          return 0;
+                                        });
+  child.release();
+  std::vector<Fd> made = child.wait_reached(kMade);
+  child.wait();
+  return std::move(made.at(0));
 }
 
 void enter_mount_namespace(const std::vector<namespaces::Opened>& joined) {

@@ -18,6 +18,7 @@
 #include "rootfs/safe_path.h"
 #include "runtime/cgroup_mount.h"
 #include "runtime/id_mapped.h"
+#include "runtime/join.h"
 #include "runtime/kernel_check.h"
 
 namespace jigsaw::runtime {
@@ -64,7 +65,8 @@ void mount_one(Root& root, const Prepared& prepared, size_t index) {
   try {
     Fd inner;
     if (!prepared.outer_mounts[index]) {
-      inner = rootfs::make_mount(mount);
+      const bool of_others = mount.type == "proc" && mount.kind == rootfs::MountKind::kFileSystem && prepared.entered_last != nullptr;
+      inner = of_others ? make_proc_of(*prepared.entered_last, mount, root.fd()) : rootfs::make_mount(mount);
     }
     const Fd& made = inner ? inner : prepared.outer_mounts[index];
     rootfs::attach(root.fd(), mount, made);

@@ -40,13 +40,10 @@ std::string hook_state(const Prepared& prepared) {
   return state_json(state, Status::kCreating);
 }
 
-std::string agent_state(const Prepared& prepared) {
-  if (!prepared.listener) {
-    return {};
-  }
+void announce_to_agent(const Prepared& prepared, pid_t pid, int listener) {
   State state = prepared.state;
-  state.pid = pid_outside();
-  return process_state(*prepared.listener, state, Status::kCreating, state.pid);
+  state.pid = pid;
+  announce(*prepared.listener, process_state(*prepared.listener, state, Status::kCreating, pid), listener);
 }
 
 }  // namespace
@@ -54,7 +51,7 @@ std::string agent_state(const Prepared& prepared) {
 void become_container(const Prepared& prepared, process::Gate& gate) {
   const Spec& spec = prepared.spec;
   const Process* process = spec.process ? &*spec.process : nullptr;
-  const std::string for_agent = agent_state(prepared);
+  pid_t pid = prepared.listener ? pid_outside() : 0;
 
   sys::setsid("the container does not share the session, and so not the terminal, of its caller");
   if (spec.has(CLONE_NEWUSER)) {
@@ -84,12 +81,23 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   protect(root, prepared);
   enter(root, prepared);
 
+  if (prepared.entered_last != nullptr) {
+    namespaces::enter(*prepared.entered_last);
+  }
   std::vector<int> handed_over;
   std::string program;
   if (process != nullptr) {
-    console.become_controlling_terminal();
+    console.become_standard_streams();
     new_keyring(prepared.surroundings);
     program = become_user(*process, spec, prepared.filter);
+  }
+  if (prepared.entered_last != nullptr) {
+    pid = gate.go_on_in_successor("the pid namespace is entered by being born in it");
+    sys::setsid("the container does not share the session of a process that is gone");
+  }
+  if (process != nullptr) {
+    console.become_controlling_terminal();
+    set_labels(*process);
     handed_over = console.master_if_any();
   }
   gate.reach(kStopCreated, handed_over);
@@ -104,7 +112,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   }
   run_hooks(spec.hooks.start_container, hook_state(prepared), {"startContainer", "", HookStage::Where::kContainer});
   become_program(*process, program, prepared.filter,
-                 [&](int listener) { announce(*prepared.listener, for_agent, listener); }, prepared.surroundings.preserve_fds);
+                 [&](int listener) { announce_to_agent(prepared, pid, listener); }, prepared.surroundings.preserve_fds);
 }
 
 }  // namespace jigsaw::runtime

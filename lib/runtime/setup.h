@@ -22,6 +22,7 @@ struct Prepared {
   const Surroundings& surroundings;
   uint64_t cloned = 0;                          // the namespaces that the clone itself makes
   std::vector<namespaces::Opened> joined;       // those that exist, in the order to enter them
+  const namespaces::Opened* entered_last = nullptr;  // of these, the one that a successor is born in (join.h)
   cgroups::Cgroup* cgroup = nullptr;
   std::optional<security::SeccompProgram> filter;
   std::optional<Listener> listener;             // the agent that the filter asks

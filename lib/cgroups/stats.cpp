@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 
 namespace jigsaw::cgroups {
@@ -235,6 +236,12 @@ std::optional<std::string> oom_notice(const Cgroup& cgroup) {
   const auto limit = reader.limit(reader.v1() ? "memory.limit_in_bytes" : "memory.max");
   return limit ? fmt::format("killed by the kernel: out of memory (limit {})", binary_size(*limit))
                : "killed by the kernel: out of memory";
+}
+
+void warn_of_oom(const std::optional<Cgroup>& cgroup) {
+  if (const auto notice = cgroup ? oom_notice(*cgroup) : std::nullopt) {
+    log::warning("{}", *notice);
+  }
 }
 
 }  // namespace jigsaw::cgroups

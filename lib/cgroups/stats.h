@@ -72,5 +72,7 @@ StatsTexts describe(const Stats& stats);
 uint64_t oom_kills(const Cgroup& cgroup);
 // "killed by the kernel: out of memory (limit 64MiB)" if that happened: what to tell about an exit code 137.
 std::optional<std::string> oom_notice(const Cgroup& cgroup);
+// The same as a warning for the user, for a run that may have no cgroup.
+void warn_of_oom(const std::optional<Cgroup>& cgroup);
 
 }  // namespace jigsaw::cgroups

@@ -4,6 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
@@ -90,42 +94,85 @@ void write_entry(int root, const BaseEntry& entry) {
   }
 }
 
-Fd empty_directory(const std::string& path) {
-  if (path.empty()) {
+// A new one, readable for all whatever the umask: it is to be a root directory.
+Fd make_directory(const std::string& path) {
+  check(::mkdir(path.c_str(), 0755), "make directory {}", path);
+  Fd opened = files::open(path, O_RDONLY | O_DIRECTORY);
+  check(::fchmod(opened.get(), 0755), "change the mode of {}", path);
+  return opened;
+}
+
+void require_empty(const std::string& directory) {
+  if (!files::is_directory(directory)) {
+    throw fail("{} is not a directory", directory);
+  }
+  if (!files::list(directory).empty()) {
+    throw fail("{} is not empty", directory).with_hint("choose a new directory, or empty it first");
+  }
+}
+
+void move(const std::string& from, const std::string& to) {
+  check(::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE), "rename {} to {}", from, to);
+}
+
+// The whole of it or nothing: `write` fills a directory under a name of its own, which then becomes `directory`, or whose
+// content moves into it if it is there already (it may be somebody's working directory, or a mount point). What a full
+// disk or a kill leaves half made stands in the record.
+void make_whole(const std::string& directory, journal::Record& record, const std::function<void(const std::string&)>& write) {
+  if (directory.empty()) {
     throw fail("the name of the directory is empty");
   }
-  files::make_directories(path);
-  Fd opened = files::open(path, O_RDONLY | O_DIRECTORY);
-  if (!files::list_fd(opened.get()).empty()) {
-    throw fail("{} is not empty", path).with_hint("choose a new directory, or empty it first");
+  const std::filesystem::path named = std::filesystem::absolute(directory).lexically_normal();
+  const std::string place = named.has_filename() ? named.string() : named.parent_path().string();  // without a slash at its end
+  const bool is_there = files::exists(place);
+  if (is_there) {
+    require_empty(place);
+  } else {
+    files::make_directories(std::filesystem::path(place).parent_path());
   }
-  check(::fchmod(opened.get(), 0755), "change the mode of {}", path);  // it is to be a root directory, past the umask
-  return opened;
+  const std::string fresh = place + (is_there ? "/" : "") + ".tmp-" + files::random_hex(6);
+  record.note("directory", fresh);
+  write(fresh);
+  if (!is_there) {
+    move(fresh, place);
+  } else {
+    for (const std::string& name : files::list(fresh)) {
+      move(fresh + "/" + name, place + "/" + name);
+    }
+    check(::rmdir(fresh.c_str()), "remove {}", fresh);
+    check(::chmod(place.c_str(), 0755), "change the mode of {}", place);
+  }
+  record.forget("directory", fresh);
+}
+
+void write_entries(int root, const BaseLayer& layer) {
+  for (const BaseEntry& entry : layer.entries) {
+    write_entry(root, entry);
+  }
 }
 
 }  // namespace
 
 std::vector<BaseLayer> base_layers() { return {busybox_layer(), system_layer(), jigsaw_layer()}; }
 
-void write_base_rootfs(const std::string& directory) {
-  const Fd root = empty_directory(directory);
-  for (const BaseLayer& layer : base_layers()) {
-    for (const BaseEntry& entry : layer.entries) {
-      write_entry(root.get(), entry);
+void write_base_rootfs(const std::string& directory, journal::Record& record) {
+  make_whole(directory, record, [](const std::string& place) {
+    const Fd root = make_directory(place);
+    for (const BaseLayer& layer : base_layers()) {
+      write_entries(root.get(), layer);
     }
-  }
+  });
 }
 
-void write_base_layers(const std::string& directory) {
-  empty_directory(directory);
-  size_t number = 0;
-  for (const BaseLayer& layer : base_layers()) {
-    const std::string place = fmt::format("{}/{}-{}", directory, ++number, layer.name);
-    const Fd root = empty_directory(place);
-    for (const BaseEntry& entry : layer.entries) {
-      write_entry(root.get(), entry);
+void write_base_layers(const std::string& directory, journal::Record& record) {
+  make_whole(directory, record, [](const std::string& place) {
+    make_directory(place);
+    size_t number = 0;
+    for (const BaseLayer& layer : base_layers()) {
+      const Fd root = make_directory(fmt::format("{}/{}-{}", place, ++number, layer.name));
+      write_entries(root.get(), layer);
     }
-  }
+  });
 }
 
 }  // namespace jigsaw::rootfs

@@ -13,12 +13,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/journal.h"
+
 namespace jigsaw::rootfs {
 
 struct BaseEntry {
   enum class Kind { kDirectory, kFile, kSymlink };
   Kind kind = Kind::kFile;
-  std::string path;          // "bin/busybox", relative to the root; a directory comes before what is in it
+  std::string path;  // "bin/busybox", relative to the root; a directory comes before what is in it
   mode_t mode = 0644;
   std::string_view content;  // of a file; the target of a link
 };
@@ -32,9 +34,10 @@ struct BaseLayer {
 // Bottom first. All entries belong to root; a layer names every directory that it puts something into.
 std::vector<BaseLayer> base_layers();
 
-// All layers in one directory, which is made and must be empty: a root file system.
-void write_base_rootfs(const std::string& directory);
+// All layers in one directory: a root file system. The directory must be empty or not there yet, and ends whole or as it
+// was; `record` undoes what is made on the way.
+void write_base_rootfs(const std::string& directory, journal::Record& record);
 // Each layer in a directory of its own below `directory`, named so that they sort bottom first: "1-busybox", …
-void write_base_layers(const std::string& directory);
+void write_base_layers(const std::string& directory, journal::Record& record);
 
 }  // namespace jigsaw::rootfs

@@ -15,7 +15,7 @@
 #include "base/explain.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "namespaces/enter.h"
+#include "namespaces/clocks.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -46,12 +46,11 @@ void set_clocks(const Spec& spec) {
   if (spec.time_offsets.empty()) {
     return;
   }
-  sys::unshare(CLONE_NEWTIME, "clocks of the container's own; they are set before anyone reads them");
+  std::vector<namespaces::ClockOffset> offsets;
   for (const auto& [clock, offset] : spec.time_offsets) {
-    sys::write_file("/proc/self/timens_offsets", fmt::format("{} {} {}", clock, offset.seconds, offset.nanoseconds),
-                    "how far this clock is ahead of the host's");
+    offsets.push_back({clock, offset.seconds, offset.nanoseconds});
   }
-  namespaces::enter(namespaces::open(*namespaces::find("time"), "/proc/self/ns/time_for_children"));
+  namespaces::enter_shifted_clocks(offsets);
 }
 
 void set_names(const Spec& spec) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cgroups/layout.h"
+#include "namespaces/furnish.h"
 #include "namespaces/sets.h"
 #include "runtime/listener.h"
 #include "runtime/scheduling.h"
@@ -67,8 +68,11 @@ void check_sysctl(const Spec& spec, std::string key, const std::string& value) {
 void check_namespaces(const Spec& spec) {
   need(spec.hostname.empty() || spec.has(CLONE_NEWUTS), "hostname needs a uts namespace");
   need(spec.domainname.empty() || spec.has(CLONE_NEWUTS), "domainname needs a uts namespace");
-  need(spec.hostname.size() <= 64, "hostname is longer than 64 bytes");
-  need(spec.domainname.size() <= 64, "domainname is longer than 64 bytes");
+  for (const auto& [what, name] : {std::pair{"hostname", &spec.hostname}, std::pair{"domainname", &spec.domainname}}) {
+    if (!name->empty()) {
+      namespaces::check_host_name(what, *name);
+    }
+  }
   need(spec.time_offsets.empty() || spec.has_new(CLONE_NEWTIME), "timeOffsets need a new time namespace");
   for (const auto& [clock, offset] : spec.time_offsets) {
     need(clock == "boottime" || clock == "monotonic", fmt::format("timeOffsets: {} is no clock of a time namespace", text::quoted(clock)));

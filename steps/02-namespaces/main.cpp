@@ -5,12 +5,11 @@
 
 #include "base/cli.h"
 #include "base/journal.h"
-#include "base/table.h"
-#include "namespaces/enter.h"
+#include "namespaces/commands.h"
+#include "namespaces/furnish.h"
 #include "namespaces/id_maps.h"
-#include "namespaces/loopback.h"
 #include "namespaces/options.h"
-#include "namespaces/sets.h"
+#include "process/commands.h"
 #include "process/init.h"
 #include "process/options.h"
 #include "process/signals.h"
@@ -26,7 +25,7 @@ namespace {
 struct Options {
   std::string run_root;
   std::string rootfs;
-  namespaces::NamespaceOptions namespaces{.hostname = "jigsaw"};
+  namespaces::NamespaceOptions namespaces;
   process::ProgramOptions program{.directory = "/"};
 };
 
@@ -45,12 +44,7 @@ void enter_rootfs(const Options& options, uint64_t set) {
 
 // The child's side: its surroundings, then the program.
 int become_program(const Options& options, uint64_t set, process::Gate& gate, journal::Record& record) {
-  if (has(set, "uts")) {
-    sys::sethostname(options.namespaces.hostname, "the host name is private in a uts namespace");
-  }
-  if (has(set, "net")) {
-    namespaces::bring_up_loopback();
-  }
+  namespaces::furnish(set, options.namespaces, "jigsaw");
   enter_rootfs(options, set);
 
   const process::Program program{options.program.command, process::container_environment(options.program.environment)};
@@ -69,7 +63,8 @@ int run(const Options& options) {
 
   process::become_subreaper();
   const process::SignalGuard guard;
-  process::Child child = process::spawn({.namespaces = set}, [&](process::Gate& gate) {
+  const process::SpawnOptions birth{.namespaces = namespaces::at_birth(set, options.namespaces)};
+  process::Child child = process::spawn(birth, [&](process::Gate& gate) {
     return become_program(options, set, gate, record);
   });
   record.note("process", journal::process_name(child.pid()));
@@ -81,20 +76,9 @@ int run(const Options& options) {
   return process::supervise(child).exit_code();
 }
 
-int list_namespaces() {
-  std::vector<std::string> headings = {"PID", "CMD"};
-  for (const namespaces::Kind& kind : namespaces::kinds()) {
-    headings.emplace_back(kind.name);
-  }
-  Table table(headings);
-  for (const namespaces::ProcessNamespaces& process : namespaces::list()) {
-    std::vector<std::string> cells = {std::to_string(process.pid), process.command};
-    for (const uint64_t id : process.ids) {
-      cells.push_back(std::to_string(id));
-    }
-    table.add(std::move(cells));
-  }
-  fmt::print("{}", table.text());
+int write_rootfs(const Options& options) {
+  journal::Record record(journal::directory_for(options.run_root), journal::common_kinds());
+  rootfs::write_base_rootfs(options.rootfs, record);
   return 0;
 }
 
@@ -106,15 +90,16 @@ int main(int argc, char** argv) {
     CLI::App* run_command = app.add_subcommand("run", "run a program with ROOTFS as its root directory");
     namespaces::add_namespace_options(*run_command, options.namespaces);
     process::add_program_options(*run_command, options.program);
-    cli::take_command_line(*run_command, options.rootfs, options.program.command, "ROOTFS",
-                           "a directory with a root file system", cli::Rest::kRequired);
+    cli::take_command_line(*run_command, options.rootfs, options.program.command, "ROOTFS", "a directory with a root file system",
+                           cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* rootfs_command = app.add_subcommand("rootfs", "write a small root file system into the new directory DIR");
     rootfs_command->add_option("DIR", options.rootfs, "a directory that is empty or does not exist")->required();
-    cli::on_run(*rootfs_command, [&] { return rootfs::write_base_rootfs(options.rootfs), 0; });
+    cli::on_run(*rootfs_command, [&] { return write_rootfs(options); });
 
-    cli::on_run(*app.add_subcommand("ls", "list the namespaces of the processes"), list_namespaces);
+    process::add_process_commands(app);
+    namespaces::add_namespace_commands(app);
     cli::add_records(app, options.run_root, journal::common_kinds());
   });
 }

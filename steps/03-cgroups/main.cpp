@@ -5,14 +5,14 @@
 
 #include "base/cli.h"
 #include "base/journal.h"
-#include "base/log.h"
-#include "base/table.h"
+#include "cgroups/commands.h"
 #include "cgroups/options.h"
 #include "cgroups/stats.h"
+#include "namespaces/commands.h"
+#include "namespaces/furnish.h"
 #include "namespaces/id_maps.h"
-#include "namespaces/loopback.h"
 #include "namespaces/options.h"
-#include "namespaces/sets.h"
+#include "process/commands.h"
 #include "process/init.h"
 #include "process/options.h"
 #include "process/signals.h"
@@ -52,16 +52,7 @@ int become_program(const Options& options, uint64_t set, const std::optional<cgr
   if (cgroup) {
     cgroup->join();
   }
-  if (has(set, "cgroup")) {
-    sys::unshare(static_cast<int>(namespaces::parse("cgroup")), "its cgroup is the root of all that it sees of the tree");
-  }
-  if (has(set, "uts")) {
-    const std::string& hostname = options.namespaces.hostname;
-    sys::sethostname(hostname.empty() ? options.cgroup.name : hostname, "the host name is private in a uts namespace");
-  }
-  if (has(set, "net")) {
-    namespaces::bring_up_loopback();
-  }
+  namespaces::furnish(set, options.namespaces, options.cgroup.name);
   enter_rootfs(options, set);
 
   const process::Program program{options.program.command, process::container_environment(options.program.environment)};
@@ -81,7 +72,8 @@ int run(const Options& options) {
 
   process::become_subreaper();
   const process::SignalGuard guard;
-  const process::SpawnOptions birth{.namespaces = set & ~namespaces::parse("cgroup"), .cgroup = cgroup ? cgroup->unified() : -1};
+  const process::SpawnOptions birth{.namespaces = namespaces::at_birth(set, options.namespaces),
+                                    .cgroup = cgroup ? cgroup->unified() : -1};
   process::Child child = process::spawn(birth, [&](process::Gate& gate) {
     return become_program(options, set, cgroup, gate, record);
   });
@@ -92,20 +84,13 @@ int run(const Options& options) {
   child.release();
   child.wait_started();
   const int code = process::supervise(child).exit_code();
-  if (const auto notice = cgroup ? cgroups::oom_notice(*cgroup) : std::nullopt) {
-    log::warning("{}", *notice);
-  }
+  cgroups::warn_of_oom(cgroup);
   return code;
 }
 
-int stats() {
-  const cgroups::Layout layout = cgroups::read_layout();
-  Table table({"NAME", "PROCESSES", "MEMORY", "CPU", "DISKS"});
-  for (const std::string& path : cgroups::find_cgroups(layout, "jigsaw-")) {
-    const cgroups::StatsTexts texts = cgroups::describe(cgroups::read_stats(cgroups::Cgroup::open(layout, path)));
-    table.add({path.substr(8), texts.pids, texts.memory, texts.cpu, texts.io});
-  }
-  fmt::print("{}\n{}", layout.describe(), table.text());
+int write_rootfs(const Options& options) {
+  journal::Record record(journal::directory_for(options.run_root), cgroups::journal_kinds());
+  rootfs::write_base_rootfs(options.rootfs, record);
   return 0;
 }
 
@@ -118,15 +103,17 @@ int main(int argc, char** argv) {
     cgroups::add_cgroup_options(*run_command, options.cgroup);
     namespaces::add_namespace_options(*run_command, options.namespaces);
     process::add_program_options(*run_command, options.program);
-    cli::take_command_line(*run_command, options.rootfs, options.program.command, "ROOTFS",
-                           "a directory with a root file system", cli::Rest::kRequired);
+    cli::take_command_line(*run_command, options.rootfs, options.program.command, "ROOTFS", "a directory with a root file system",
+                           cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* rootfs_command = app.add_subcommand("rootfs", "write a small root file system into the new directory DIR");
     rootfs_command->add_option("DIR", options.rootfs, "a directory that is empty or does not exist")->required();
-    cli::on_run(*rootfs_command, [&] { return rootfs::write_base_rootfs(options.rootfs), 0; });
+    cli::on_run(*rootfs_command, [&] { return write_rootfs(options); });
 
-    cli::on_run(*app.add_subcommand("stats", "what the running ones use"), stats);
+    process::add_process_commands(app);
+    namespaces::add_namespace_commands(app);
+    cgroups::add_cgroup_commands(app);
     cli::add_records(app, options.run_root, cgroups::journal_kinds());
   });
 }

@@ -5,20 +5,21 @@
 
 #include "base/cli.h"
 #include "base/journal.h"
-#include "base/log.h"
+#include "cgroups/commands.h"
 #include "cgroups/options.h"
 #include "cgroups/stats.h"
+#include "namespaces/commands.h"
+#include "namespaces/furnish.h"
 #include "namespaces/id_maps.h"
-#include "namespaces/loopback.h"
 #include "namespaces/options.h"
-#include "namespaces/sets.h"
+#include "process/commands.h"
 #include "process/init.h"
 #include "process/options.h"
 #include "process/signals.h"
 #include "rootfs/base_tree.h"
 #include "rootfs/pivot.h"
 #include "rootfs/surroundings.h"
-#include "unionfs/changes.h"
+#include "unionfs/commands.h"
 #include "unionfs/stack.h"
 
 using namespace jigsaw;
@@ -37,9 +38,7 @@ struct Options {
 
 // The root directory: what is mounted here is seen in our mount namespace only.
 void enter_rootfs(const unionfs::Overlay& overlay, uint64_t set) {
-  if (!has(set, "mnt")) {
-    throw Error("layers can't be stacked without a mount namespace", "leave mnt among the namespaces");
-  }
+  namespaces::require(set, "mnt", "layers can't be stacked without a mount namespace");
   rootfs::make_private();
   const Fd root = unionfs::mount_overlay(overlay);
   rootfs::attach_root(root.get());
@@ -53,16 +52,7 @@ int become_program(const Options& options, uint64_t set, const std::optional<cgr
   if (cgroup) {
     cgroup->join();
   }
-  if (has(set, "cgroup")) {
-    sys::unshare(static_cast<int>(namespaces::parse("cgroup")), "its cgroup is the root of all that it sees of the tree");
-  }
-  if (has(set, "uts")) {
-    const std::string& hostname = options.namespaces.hostname;
-    sys::sethostname(hostname.empty() ? options.cgroup.name : hostname, "the host name is private in a uts namespace");
-  }
-  if (has(set, "net")) {
-    namespaces::bring_up_loopback();
-  }
+  namespaces::furnish(set, options.namespaces, options.cgroup.name);
   enter_rootfs(overlay, set);
 
   const process::Program program{options.program.command, process::container_environment(options.program.environment)};
@@ -86,7 +76,8 @@ int run(const Options& options) {
 
   process::become_subreaper();
   const process::SignalGuard guard;
-  const process::SpawnOptions birth{.namespaces = set & ~namespaces::parse("cgroup"), .cgroup = cgroup ? cgroup->unified() : -1};
+  const process::SpawnOptions birth{.namespaces = namespaces::at_birth(set, options.namespaces),
+                                    .cgroup = cgroup ? cgroup->unified() : -1};
   process::Child child = process::spawn(birth, [&](process::Gate& gate) {
     return become_program(options, set, cgroup, overlay, gate, record);
   });
@@ -97,15 +88,13 @@ int run(const Options& options) {
   child.release();
   child.wait_started();
   const int code = process::supervise(child).exit_code();
-  if (const auto notice = cgroup ? cgroups::oom_notice(*cgroup) : std::nullopt) {
-    log::warning("{}", *notice);
-  }
+  cgroups::warn_of_oom(cgroup);
   return code;
 }
 
-int diff(const Options& options) {
-  const std::vector<std::string> lowers = unionfs::layers_in(options.layers);
-  fmt::print("{}", unionfs::listing(unionfs::changes(options.changes + "/upper", lowers, unionfs::usable_xattrs())));
+int write_layers(const Options& options) {
+  journal::Record record(journal::directory_for(options.run_root), cgroups::journal_kinds());
+  rootfs::write_base_layers(options.layers, record);
   return 0;
 }
 
@@ -119,18 +108,18 @@ int main(int argc, char** argv) {
     cgroups::add_cgroup_options(*run_command, options.cgroup);
     namespaces::add_namespace_options(*run_command, options.namespaces);
     process::add_program_options(*run_command, options.program);
-    cli::take_command_line(*run_command, options.layers, options.program.command, "LAYERS",
-                           "a directory of layers", cli::Rest::kRequired);
+    cli::take_command_line(*run_command, options.layers, options.program.command, "LAYERS", "a directory of layers",
+                           cli::Rest::kRequired);
     cli::on_run(*run_command, [&] { return run(options); });
 
     CLI::App* layers_command = app.add_subcommand("layers", "write the layers of a small system into DIR");
     layers_command->add_option("DIR", options.layers, "empty or not there yet")->required();
-    cli::on_run(*layers_command, [&] { return rootfs::write_base_layers(options.layers), 0; });
+    cli::on_run(*layers_command, [&] { return write_layers(options); });
 
-    CLI::App* diff_command = app.add_subcommand("diff", "what a run with --changes wrote");
-    diff_command->add_option("LAYERS", options.layers, "the layers it ran on")->required();
-    diff_command->add_option("CHANGES", options.changes, "where its changes are")->required();
-    cli::on_run(*diff_command, [&] { return diff(options); });
+    unionfs::add_diff_command(app, "LAYERS", "the layers it ran on", unionfs::layers_in);
+    process::add_process_commands(app);
+    namespaces::add_namespace_commands(app);
+    cgroups::add_cgroup_commands(app);
     cli::add_records(app, options.run_root, cgroups::journal_kinds());
   });
 }

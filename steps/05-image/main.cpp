@@ -5,19 +5,22 @@
 
 #include "base/cli.h"
 #include "base/journal.h"
-#include "base/log.h"
+#include "cgroups/commands.h"
 #include "cgroups/options.h"
 #include "cgroups/stats.h"
+#include "image/names.h"
 #include "image/transport.h"
+#include "namespaces/commands.h"
+#include "namespaces/furnish.h"
 #include "namespaces/id_maps.h"
-#include "namespaces/loopback.h"
 #include "namespaces/options.h"
-#include "namespaces/sets.h"
+#include "process/commands.h"
 #include "process/init.h"
 #include "process/options.h"
 #include "process/signals.h"
 #include "rootfs/pivot.h"
 #include "rootfs/surroundings.h"
+#include "unionfs/commands.h"
 #include "unionfs/stack.h"
 
 using namespace jigsaw;
@@ -35,23 +38,24 @@ struct Options {
   process::ProgramOptions program;
 };
 
+image::Store store_of(const Options& options) {
+  return image::Store::open(options.root.empty() ? image::default_root() : options.root);
+}
+
 // What the image says, where the command line says nothing.
 process::ProgramOptions as_image_says(const image::RunConfig& config, const process::ProgramOptions& options) {
-  process::ProgramOptions result{image::command_of(config, options.command), {}, options.directory};
+  const std::string directory = config.working_dir.empty() ? "/" : config.working_dir;
+  process::ProgramOptions result{
+      image::command_of(config, options.command), {}, options.directory.empty() ? directory : options.directory};
   std::copy_if(config.env.begin(), config.env.end(), std::back_inserter(result.environment),
                [](const std::string& variable) { return variable.find('=') != std::string::npos; });  // it may not ask for ours
   result.environment.insert(result.environment.end(), options.environment.begin(), options.environment.end());
-  if (result.directory.empty()) {
-    result.directory = config.working_dir.empty() ? "/" : config.working_dir;
-  }
   return result;
 }
 
 // The root directory: what is mounted here is seen in our mount namespace only.
 void enter_rootfs(const unionfs::Overlay& overlay, uint64_t set) {
-  if (!has(set, "mnt")) {
-    throw Error("layers can't be stacked without a mount namespace", "leave mnt among the namespaces");
-  }
+  namespaces::require(set, "mnt", "layers can't be stacked without a mount namespace");
   rootfs::make_private();
   const Fd root = unionfs::mount_overlay(overlay);
   rootfs::attach_root(root.get());
@@ -65,16 +69,7 @@ int become_program(const Options& options, uint64_t set, const std::optional<cgr
   if (cgroup) {
     cgroup->join();
   }
-  if (has(set, "cgroup")) {
-    sys::unshare(static_cast<int>(namespaces::parse("cgroup")), "its cgroup is the root of all that it sees of the tree");
-  }
-  if (has(set, "uts")) {
-    const std::string& hostname = options.namespaces.hostname;
-    sys::sethostname(hostname.empty() ? options.cgroup.name : hostname, "the host name is private in a uts namespace");
-  }
-  if (has(set, "net")) {
-    namespaces::bring_up_loopback();
-  }
+  namespaces::furnish(set, options.namespaces, options.cgroup.name);
   enter_rootfs(overlay, set);
 
   const process::Program program{options.program.command, process::container_environment(options.program.environment)};
@@ -88,7 +83,7 @@ int become_program(const Options& options, uint64_t set, const std::optional<cgr
 
 int run(Options options) {
   const uint64_t set = namespaces::chosen(options.namespaces);
-  const image::Store store = image::Store::open(options.root.empty() ? image::default_root() : options.root);
+  const image::Store store = store_of(options);
   const files::Lock lock = store.use();
   const auto progress = progress::make_reporter(2);
   const image::Image image = image::find_or_pull(store, options.image, {.progress = progress.get()});
@@ -103,7 +98,8 @@ int run(Options options) {
 
   process::become_subreaper();
   const process::SignalGuard guard;
-  const process::SpawnOptions birth{.namespaces = set & ~namespaces::parse("cgroup"), .cgroup = cgroup ? cgroup->unified() : -1};
+  const process::SpawnOptions birth{.namespaces = namespaces::at_birth(set, options.namespaces),
+                                    .cgroup = cgroup ? cgroup->unified() : -1};
   process::Child child = process::spawn(birth, [&](process::Gate& gate) {
     return become_program(options, set, cgroup, overlay, gate, record);
   });
@@ -114,16 +110,13 @@ int run(Options options) {
   child.release();
   child.wait_started();
   const int code = process::supervise(child).exit_code();
-  if (const auto notice = cgroup ? cgroups::oom_notice(*cgroup) : std::nullopt) {
-    log::warning("{}", *notice);
-  }
+  cgroups::warn_of_oom(cgroup);
   return code;
 }
 
 int pull(const Options& options) {
   const auto progress = progress::make_reporter(2);
-  const image::Store store = image::Store::open(options.root.empty() ? image::default_root() : options.root);
-  fmt::print("{}\n", image::pull_by_name(store, options.image, {.progress = progress.get()}).id().text());
+  fmt::print("{}\n", image::pull_by_name(store_of(options), options.image, {.progress = progress.get()}).id().text());
   return 0;
 }
 
@@ -145,6 +138,13 @@ int main(int argc, char** argv) {
     CLI::App* pull_command = app.add_subcommand("pull", "fetch an image, or what is new of it");
     pull_command->add_option("IMAGE", options.image, "[registry/][user/]name[:tag]")->required();
     cli::on_run(*pull_command, [&] { return pull(options); });
+    unionfs::add_diff_command(app, "IMAGE", "the image it ran on", [&](const std::string& name) {
+      const image::Store store = store_of(options);
+      return store.lower_directories(store.unpack_image(image::named_image(store, name), {}));
+    });
+    process::add_process_commands(app);
+    namespaces::add_namespace_commands(app);
+    cgroups::add_cgroup_commands(app);
     cli::add_records(app, options.run_root, cgroups::journal_kinds());
   });
 }

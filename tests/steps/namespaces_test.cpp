@@ -1,6 +1,7 @@
 // 02-namespaces from outside, as root and as a user without privilege.
 #include <signal.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "base/text.h"
@@ -21,7 +22,8 @@ class NamespacesStep : public StepTest {
     if (!is_root()) {
       GTEST_SKIP() << "namespaces without a user namespace need root";
     }
-    ASSERT_EQ(run_step("02-namespaces", {"rootfs", room("rootfs")}).code, 0);
+    // With records of its own: those of the runs belong to whoever runs first.
+    ASSERT_EQ(run({bin("02-namespaces"), "--run-root", room("roots"), "rootfs", room("rootfs")}).code, 0);
     std::filesystem::permissions(room(), std::filesystem::perms::all);
     StepTest::SetUp();
   }
@@ -89,6 +91,53 @@ TEST_F(NamespacesStep, EachNamespaceIsAnotherOneThanTheHosts) {
   }
 }
 
+TEST_F(NamespacesStep, TheClocksOfATimeNamespaceCanBeShifted) {
+  for (const uid_t uid : {uid_t{0}, kStranger}) {
+    const auto with = [&](std::vector<std::string> words, const std::string& script) {
+      words.insert(words.begin(), {bin("02-namespaces"), "--run-root", room(std::to_string(uid)), "run"});
+      words.insert(words.end(), {room("rootfs"), "sh", "-c", script});
+      return run(words, {.uid = uid});
+    };
+    const double here = std::atof(files::read("/proc/uptime").c_str());
+    const Result later = with({"--time-offset", "boottime=86400"}, "cat /proc/uptime");
+    EXPECT_NEAR(std::atof(later.out.c_str()), here + 86400, 20) << uid << later.err;
+    const Result both = with({"--time-offset=monotonic=7", "--time-offset", "boottime=-1", "--init"}, "cat /proc/self/timens_offsets; echo $$");
+    EXPECT_THAT(both.out, MatchesRegex("monotonic +7 +0\nboottime +-1 +0\n2\n")) << uid << both.err;
+  }
+}
+
+TEST_F(NamespacesStep, AFullDiskLeavesNoHalfOfARootFileSystem) {
+  const std::string disk = room("disk");
+  files::make_directories(disk + "/there");
+  const std::string rootfs = text::shell_words(command("02-namespaces", {"rootfs"})) + " ";
+  const std::string layers = text::shell_words(command("04-unionfs", {"layers"})) + " ";
+  // 1 MiB is less than busybox needs. Then the disk grows, and the same command does its work.
+  const Result result = run({"unshare", "--mount", "sh", "-c",
+                             "mount -t tmpfs -o size=1m none $0 && mkdir $0/there && cd $0 || exit\n"
+                             "for command in '" + rootfs + "new' '" + rootfs + "there' '" + layers + "deep/new' '" + rootfs + ".'; do\n"
+                             "  rm -rf deep; [ \"${command##* }\" != . ] || rmdir there\n"
+                             "  $command; echo $? $(find . -type f | wc -l) $(ls -A)\ndone\n"
+                             "mount -o remount,size=50m $0; " + rootfs + ". && ls -A && bin/sh -c 'echo works'", disk});
+  EXPECT_EQ(result.out,
+            "125 0 there\n125 0 there\n125 0 deep there\n125 0\n"
+            "bin\ndev\netc\nhome\nproc\nroot\nrun\nsbin\nsys\ntmp\nusr\nvar\nworks\n") << result.err;
+  EXPECT_THAT(result.err, HasSubstr("bin/busybox: No space left on device\n  hint: 'df' and 'df -i'"));
+}
+
+TEST_F(NamespacesStep, WhatAKilledRunOfRootfsLeftIsSwept) {
+  const std::string place = room("killed");
+  // It stops at the file that stands in the place of busybox's name, and is killed there.
+  const std::string traced = "strace -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:signal=KILL ";
+  if (!have_program("strace")) {
+    GTEST_SKIP() << "needs strace";
+  }
+  const std::string words = text::shell_words(command("02-namespaces", {"rootfs", place}));
+  EXPECT_EQ(sh(traced + words).code, 137);
+  EXPECT_FALSE(files::exists(place));
+  EXPECT_EQ(sh(words).code, 0);
+  EXPECT_EQ(sh("ls -A " + room() + " | grep -c tmp-").out, "0\n");
+}
+
 TEST_F(NamespacesStep, NothingOfTheHostIsSeen) {
   const Result result = in_container("ls /proc | grep -c '^[0-9]'; cat /proc/net/dev | grep -c :; cat /proc/mounts");
   EXPECT_THAT(result.out, MatchesRegex("[23]\n1\n(.|\n)*"));
@@ -142,7 +191,14 @@ TEST_F(NamespacesStep, RefusesBadInputWithOneClearLine) {
            BadInput{"", {"run", root, "/plain"}, 126, "execute /plain: Permission denied", ""},
            BadInput{"", {"run", "--withuot", "pid", root, "sh"}, 125, "did you mean '--without'?", "--help"},
            BadInput{"", {"run", "--without", "pdi", root, "sh"}, 125, "unknown namespace \"pdi\"", ""},
-           BadInput{"", {"run", "--hostname", std::string(100, 'x'), root, "sh"}, 125, "set the host name", ""},
+           BadInput{"", {"run", "--hostname", std::string(65, 'x'), root, "sh"}, 125, "is longer than 64 bytes", "1 to 64 bytes"},
+           BadInput{"", {"run", "--hostname", "", root, "sh"}, 125, "host name \"\" is empty", "1 to 64 bytes"},
+           BadInput{"", {"run", "--hostname", "two\nlines", root, "sh"}, 125, "host name \"two\\nlines\" has control bytes", "1 to 64"},
+           BadInput{"", {"run", "--time-offset", "1h", root, "sh"}, 125, "\"1h\" is no offset of a clock", "boottime=SECONDS"},
+           BadInput{"", {"run", "--time-offset", "boottime=1h", root, "sh"}, 125, "\"1h\" is no number of seconds", "such as"},
+           BadInput{"", {"run", "--time-offset", "boottime=-99999999999", root, "sh"}, 125, "Numerical result out of range", "below zero"},
+           BadInput{"", {"run", "--time-offset", "boottime=1", "--without", "time", root, "sh"}, 125, "in a time namespace", "leave time"},
+           BadInput{"", {"rootfs", "/etc/passwd"}, 125, "/etc/passwd is not a directory", ""},
            BadInput{"", {"run", "--cwd", "/none", root, "sh"}, 125, "change directory to /none", ""},
            BadInput{"", {"rootfs", root}, 125, "is not empty", "new directory"}}) {
     check_bad_input("02-namespaces", input);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -98,6 +99,42 @@ TEST_F(Surroundings, APlaceThatIsGoneOrNamelessIsSaid) {
   const Result gone = sh("mkdir gone; cd gone; rmdir ../gone; exec " + bin("04-unionfs") + " --run-root " + room("run") + " run l true", {.directory = room()});
   EXPECT_EQ(gone.err, "04-unionfs: error: \"l\": No such file or directory\n  hint: the working directory does not exist any more: change to another one\n");
   EXPECT_EQ(run_step("02-namespaces", {"rootfs", ""}).err, "02-namespaces: error: the name of the directory is empty\n");
+}
+
+// What a learner has got used to is there in the next step as well.
+TEST_F(Surroundings, EachStepHasTheCommandsAndOptionsOfTheOnesBefore) {
+  // The first word of each line that is indented: commands, "-w,--cwd,--workdir".
+  const auto words_of = [](const std::string& help, std::string_view beginning) {
+    std::set<std::string> found;
+    for (const std::string_view line : text::lines(help)) {
+      if (line.starts_with("  ") && line.substr(2).starts_with(beginning) && line[2] != ' ') {
+        for (const std::string_view name : text::split(line.substr(2, line.find(' ', 2) - 2), ',')) {
+          found.emplace(name);
+        }
+      }
+    }
+    return found;
+  };
+  std::set<std::string> commands;
+  std::set<std::string> options;
+  for (const std::string program : {"01-process", "02-namespaces", "03-cgroups", "04-unionfs", "05-image"}) {
+    std::set<std::string> here = words_of(run_step(program, {"--help"}).out, "");
+    here.insert("rootfs");  // 04 has layers in its place, and 05 images in theirs
+    here.insert("layers");
+    EXPECT_THAT(here, ::testing::IsSupersetOf(commands)) << program;
+    commands = here;
+    const std::set<std::string> of_run = words_of(run_step(program, {"run", "--help"}).out, "-");
+    EXPECT_THAT(of_run, ::testing::IsSupersetOf(options)) << program;
+    options = of_run;
+    EXPECT_EQ(run_step(program, {"ps"}).out.substr(0, 4), "PID ") << program;
+    EXPECT_THAT(run_step(program, {"inspect", std::to_string(::getpid())}).out, HasSubstr("address space: ")) << program;
+  }
+  EXPECT_THAT(commands, ::testing::IsSupersetOf({"run", "ps", "inspect", "ls", "stats", "diff", "undo", "pull"}));
+  EXPECT_THAT(options, ::testing::IsSupersetOf({"--env", "--hostname", "--time-offset", "--memory", "--changes"}));
+
+  const std::string changes = room("changes");
+  ASSERT_EQ(run_step("05-image", {"--root", room("images"), "run", "--changes", changes, "jigsaw/base", "touch", "/etc/new"}).code, 0);
+  EXPECT_EQ(run_step("05-image", {"--root", room("images"), "diff", "jigsaw/base", changes}).out, "C /etc\nA /etc/new\n");
 }
 
 // A user without a home has no place for images but the one he names.

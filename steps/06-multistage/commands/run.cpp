@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "commands/commands.h"
 #include "engine/run.h"
+#include "namespaces/furnish.h"
 
 namespace jigsaw::commands {
 namespace {
@@ -32,7 +33,8 @@ void add_what_it_is(CLI::App& command, Words& words) {
   engine::RunOptions& o = words.options;
   command.add_option("--name", o.name, "name of the container");
   command.add_flag("--rm", o.remove_after, "remove the container when it ends");
-  command.add_option("--hostname", o.hostname, "host name (default: the start of the id)");
+  command.add_option("--hostname", o.hostname, "host name (default: the start of the id)")
+      ->each([](const std::string& name) { namespaces::check_host_name("host name", name); });
   command.add_option("--pull", words.pull, "missing, always or never");
 }
 

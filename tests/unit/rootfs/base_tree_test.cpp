@@ -31,17 +31,20 @@ TEST(BaseTree, EveryDirectoryIsNamedBeforeWhatIsInIt) {
 TEST(BaseTree, IsWrittenWholeAndItsShellRuns) {
   const files::TemporaryDirectory room;
   const std::string root = room.path() + "/rootfs";
-  write_base_rootfs(root);
+  journal::Record record(room.path() + "/records", journal::common_kinds());
+  write_base_rootfs(root, record);
   struct stat status {};
   ASSERT_EQ(::stat((root + "/tmp").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 01777U);
   EXPECT_EQ(test::run({root + "/bin/sh", "-c", "echo works"}).out, "works\n");
-  EXPECT_THROW(write_base_rootfs(root), Error);
+  EXPECT_THROW(write_base_rootfs(root, record), Error);
 }
 
 TEST(BaseTree, LayersSortBottomFirst) {
   const files::TemporaryDirectory room;
-  write_base_layers(room.path());
+  const files::TemporaryDirectory records;
+  journal::Record record(records.path(), journal::common_kinds());
+  write_base_layers(room.path(), record);
   EXPECT_THAT(files::list(room.path()), ::testing::ElementsAre("1-busybox", "2-system", "3-jigsaw"));
   EXPECT_TRUE(files::exists(room.path() + "/1-busybox/bin/ls"));
   EXPECT_FALSE(files::exists(room.path() + "/1-busybox/etc"));

@@ -105,5 +105,20 @@ TEST(Validate, AListenerMustBeSomewhereAndReachable) {
   EXPECT_THROW(validate(spec), Error);
 }
 
+// It goes into /etc/hosts and /etc/hostname of many an engine: one line, and what the kernel takes.
+TEST(Validate, AHostNameIsOneLineOfAtMost64Bytes) {
+  Spec spec = parsed("\"hostname\":\"two words.example-1\",\"linux\":{\"namespaces\":[{\"type\":\"uts\"},{\"type\":\"mount\"}]}");
+  EXPECT_NO_THROW(validate(spec));
+  for (const std::string& name : {std::string(65, 'x'), std::string("two\nlines"), std::string("a\0b", 3), std::string("\x7f")}) {
+    spec.hostname = name;
+    EXPECT_THROW(validate(spec), Error) << name;
+    spec.hostname = "";
+    spec.domainname = name;
+    EXPECT_THROW(validate(spec), Error) << name;
+    spec.domainname = std::string(64, 'x');
+    EXPECT_NO_THROW(validate(spec));
+  }
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

@@ -201,11 +201,27 @@ void plan_rdma(Plan plan, const std::map<std::string, RdmaLimit>& rdma) {
   }
 }
 
+// cgroup v1 reads "a" as everything in every way, whatever numbers and letters follow (device_cgroup.c): a rule that
+// means less must be said for both kinds.
+std::vector<DeviceRule> in_words_of_v1(const DeviceRule& rule) {
+  const bool whole = !rule.major && !rule.minor && rule.access.find('r') != std::string::npos &&
+                     rule.access.find('w') != std::string::npos && rule.access.find('m') != std::string::npos;
+  if (rule.kind != DeviceRule::Kind::kAll || whole) {
+    return {rule};
+  }
+  std::vector<DeviceRule> both = {rule, rule};
+  both[0].kind = DeviceRule::Kind::kBlock;
+  both[1].kind = DeviceRule::Kind::kCharacter;
+  return both;
+}
+
 void plan_devices(Plan plan, const std::vector<DeviceRule>& rules) {
-  for (const DeviceRule& rule : rules) {
-    const bool allow = rule.answer == DeviceRule::Answer::kAllow;
-    plan.add(allow ? "devices.allow" : "devices.deny", device_line(rule),
-             allow ? "a device that it may use" : "devices that it may not use");
+  for (const DeviceRule& each : rules) {
+    for (const DeviceRule& rule : in_words_of_v1(each)) {
+      const bool allow = rule.answer == DeviceRule::Answer::kAllow;
+      plan.add(allow ? "devices.allow" : "devices.deny", device_line(rule),
+               allow ? "a device that it may use" : "devices that it may not use");
+    }
   }
 }
 

@@ -67,7 +67,7 @@ cgroups::DeviceRule device_rule(const json::View& view) {
   rule.kind = type.empty() ? cgroups::DeviceRule::Kind::kAll : static_cast<cgroups::DeviceRule::Kind>(type.front());
   const auto number = [&](std::string_view key) {
     const auto value = optional_integer(view, key);
-    return value && *value < 0 ? std::nullopt : value;  // -1 is written for "any"
+    return value && *value == -1 ? std::nullopt : value;  // which is written for "any"
   };
   rule.major = number("major");
   rule.minor = number("minor");

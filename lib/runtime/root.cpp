@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -28,16 +29,28 @@ bool shows_cgroups(const MountPoint& mount) {
   return mount.kind == rootfs::MountKind::kFileSystem && (mount.type == "cgroup" || mount.type == "cgroup2");
 }
 
-// Below a mount of cgroups, a mount must wait as well.
-bool comes_late(const std::vector<MountPoint>& mounts, size_t index) {
-  const std::string path = rootfs::relative(mounts[index].destination);
-  for (size_t i = 0; i <= index; ++i) {
-    const std::string above = rootfs::relative(mounts[i].destination);
-    if (shows_cgroups(mounts[i]) && (path == above || path.starts_with(above + "/"))) {
+// Whether `path` or a directory that it lies in is one of `places`.
+bool is_below(std::string_view path, const std::set<std::string, std::less<>>& places) {
+  for (size_t end = path.size(); end != std::string_view::npos && end > 0; end = path.rfind('/', end - 1)) {
+    if (places.contains(path.substr(0, end))) {
       return true;
     }
   }
   return false;
+}
+
+// Those that wait: what shows cgroups, and what lies below it.
+std::vector<bool> come_late(const std::vector<MountPoint>& mounts) {
+  std::vector<bool> late(mounts.size());
+  std::set<std::string, std::less<>> above;
+  for (size_t i = 0; i < mounts.size(); ++i) {
+    const std::string path = rootfs::relative(mounts[i].destination);
+    late[i] = shows_cgroups(mounts[i]) || (!above.empty() && is_below(path, above));
+    if (shows_cgroups(mounts[i])) {
+      above.insert(path);
+    }
+  }
+  return late;
 }
 
 // File systems whose files have no labels of their own: SELinux lets them be labelled as a whole.
@@ -82,6 +95,18 @@ void mount_one(Root& root, const Prepared& prepared, size_t index) {
   }
 }
 
+void mount_those(Root& root, const Prepared& prepared, bool late) {
+  if (!prepared.own_mounts) {
+    return;
+  }
+  const std::vector<bool> waits = come_late(prepared.spec.mounts);
+  for (size_t i = 0; i < waits.size(); ++i) {
+    if (waits[i] == late) {
+      mount_one(root, prepared, i);
+    }
+  }
+}
+
 }  // namespace
 
 std::string root_path(const Spec& spec, const std::string& bundle) {
@@ -123,19 +148,11 @@ Root make_root(const Prepared& prepared) {
 }
 
 void mount_all(Root& root, const Prepared& prepared) {
-  for (size_t i = 0; prepared.own_mounts && i < prepared.spec.mounts.size(); ++i) {
-    if (!comes_late(prepared.spec.mounts, i)) {
-      mount_one(root, prepared, i);
-    }
-  }
+  mount_those(root, prepared, false);
 }
 
 void mount_cgroups(Root& root, const Prepared& prepared) {
-  for (size_t i = 0; prepared.own_mounts && i < prepared.spec.mounts.size(); ++i) {
-    if (comes_late(prepared.spec.mounts, i)) {
-      mount_one(root, prepared, i);
-    }
-  }
+  mount_those(root, prepared, true);
 }
 
 void make_devices(const Root& root, const Prepared& prepared) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""jigsaw-oci killed at its system calls, one run for each: whatever create, start and delete had made by then,
+"""jigsaw-oci killed at its system calls, one run for each: whatever create, start, exec and delete had made by then,
 `delete --force` leaves no process, mount, cgroup or state behind.
 
 strace injects the SIGKILL at the n-th system call of the runtime, then once more with the container's first process
@@ -41,14 +41,14 @@ class Stage:
 
     def prepare(self, command):
         """What must have happened before `command`."""
-        if command in ("start", "delete"):
+        if command != "create":
             assert self.oci("create", "--bundle", self.directory, self.id) == 0, "create"
-        if command == "delete":
+        if command in ("delete", "exec"):
             assert self.oci("start", self.id) == 0, "start"
 
     def words(self, command):
         return {"create": ["create", "--bundle", self.directory, self.id], "start": ["start", self.id],
-                "delete": ["delete", "--force", self.id]}[command]
+                "exec": ["exec", "--detach", self.id, "sleep", SLEEP], "delete": ["delete", "--force", self.id]}[command]
 
     def leftovers(self):
         found = []
@@ -78,8 +78,9 @@ def count_calls(stage, command):
 
 def kill_at(stage, command, number, follow):
     stage.prepare(command)
-    # With -f, strace also waits for a container that outlives its creator, as it may: then it is told to let go.
-    before = [*(["timeout", "2"] if follow else []), "strace", *(["-f"] if follow else []), "-o", "/dev/null", "-e", "trace=all", "-e", "inject=all:signal=KILL:when=%d" % number]
+    # With -f, strace also waits for a container that outlives its creator, as it may: then it is told to let go (-I1: it
+    # hears that).
+    before = [*(["timeout", "2"] if follow else []), "strace", "-I1", *(["-f"] if follow else []), "-o", "/dev/null", "-e", "trace=all", "-e", "inject=all:signal=KILL:when=%d" % number]
     stage.oci(*stage.words(command), before=before)
     code = stage.oci("delete", "--force", stage.id)
     left = stage.leftovers()
@@ -102,7 +103,7 @@ def main():
     failures = tried = 0
     with tempfile.TemporaryDirectory(prefix="jigsaw-faults.") as directory:
         stage = Stage(options.bin + "/jigsaw-oci", directory)
-        for command, samples in (("create", 60), ("start", 24), ("delete", 36)):
+        for command, samples in (("create", 60), ("start", 24), ("exec", 24), ("delete", 36)):
             calls = count_calls(stage, command)
             step = 1 if options.all else max(1, calls // samples)
             for number in range(1, calls + 1, step):

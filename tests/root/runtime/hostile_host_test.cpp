@@ -180,6 +180,24 @@ TEST_F(HostsOwn, FilesForTheCallerThatAreFifosOrLinksAreNoTrap) {
   EXPECT_EQ(files::read(bundle() + "/victim"), "untouched");
 }
 
+TEST_F(HostsOwn, ARuleForDevicesOfBothKindsAllowsNoMoreThanItSays) {  // cgroup v1 reads "a" as everything, whatever follows
+  for (const char* set : {"bounding", "effective", "permitted"}) {
+    config["process"]["capabilities"][set] = {"CAP_MKNOD"};
+  }
+  config["root"]["readonly"] = false;
+  ::symlink("busybox", root("bin/mknod").c_str());
+  script("mknod /log c 1 11 && echo made; cat /dev/null; (: > /log) 2>/dev/null && echo opened");
+  for (const nlohmann::json& rule : {nlohmann::json{{"allow", true}, {"access", "m"}}, nlohmann::json{{"allow", true}, {"type", "a"}, {"major", 10}, {"access", "rwm"}}}) {
+    config["linux"]["resources"]["devices"] = {{{"allow", false}, {"access", "rwm"}}, rule};
+    EXPECT_EQ(run().out, "made\n") << rule;
+    std::filesystem::remove(root("log"));
+  }
+  for (const int64_t number : {int64_t{-2}, int64_t{1} << 32, (int64_t{1} << 32) + 8}) {
+    config["linux"]["resources"]["devices"] = {{{"allow", true}, {"type", "b"}, {"major", number}, {"access", "r"}}};
+    EXPECT_NE(run().err.find("is no number of a device"), std::string::npos) << number;
+  }
+}
+
 TEST_F(HostsOwn, APipeIsGivenToTheProgramsUserAndAFileIsNot) {
   config["process"]["user"] = {{"uid", 7}, {"gid", 7}};
   script("echo out > /dev/stdout; echo error > /dev/stderr");

@@ -92,6 +92,15 @@ TEST(Settings, DevicesAreLinesOnV1AndAProgramOnV2) {
   EXPECT_THAT(written(limits, v2()), ElementsAre());
 }
 
+TEST(Settings, ARuleForDevicesOfBothKindsMeansNoMoreInVersion1ThanItSays) {
+  constexpr auto kAll = DeviceRule::Kind::kAll;
+  EXPECT_THAT(written({.devices = {{DeviceRule::Answer::kAllow, kAll, {}, {}, "m"}}}, v1()),
+              ElementsAre("devices.allow=b *:* m", "devices.allow=c *:* m"));
+  EXPECT_THAT(written({.devices = {{DeviceRule::Answer::kAllow, kAll, 10, {}, "rwm"}}}, v1()),
+              ElementsAre("devices.allow=b 10:* rwm", "devices.allow=c 10:* rwm"));
+  EXPECT_THAT(written({.devices = {{DeviceRule::Answer::kDeny, kAll, {}, {}, "mwr"}}}, v1()), ElementsAre("devices.deny=a *:* mwr"));
+}
+
 TEST(Settings, UnifiedFilesAreWrittenAsTheyAre) {
   EXPECT_THAT(written({.unified = {{"memory.high", "1000000"}}}, v2()), ElementsAre("memory.high=1000000"));
 }
@@ -111,6 +120,10 @@ TEST(Limits, WhatNoKernelTakesIsRefusedBeforeItIsTried) {
   }
   EXPECT_THROW(validate({.hugepages = {{"../2MB", 1}}}), Error);
   EXPECT_THROW(validate({.devices = {{DeviceRule::Answer::kDeny, DeviceRule::Kind::kAll, {}, {}, "x"}}}), Error);
+  for (const int64_t number : {int64_t{-2}, int64_t{1} << 32, INT64_MIN}) {
+    EXPECT_THROW(validate({.devices = {{DeviceRule::Answer::kAllow, DeviceRule::Kind::kBlock, number, {}, "r"}}}), Error);
+    EXPECT_THROW(validate({.devices = {{DeviceRule::Answer::kAllow, DeviceRule::Kind::kBlock, 8, number, "r"}}}), Error);
+  }
 }
 
 TEST(Limits, AreReadFromACommandLine) {

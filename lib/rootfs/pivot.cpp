@@ -106,14 +106,21 @@ Fd bind_root(const std::string& path) {
   return sys::clone_mount(AT_FDCWD, path, sys::Depth::kRecursive, "the new root must be a mount of its own");
 }
 
+Fd bind_root(int directory, const std::string& shown) {
+  try {
+    return sys::clone_mount(directory, "", sys::Depth::kRecursive, "the new root must be a mount of its own");
+  } catch (Error& error) {
+    throw std::move(error).in(fmt::format("the root directory {}", shown));
+  }
+}
+
 void attach_root(int root) {
   const Fd place = files::open("/", O_PATH | O_DIRECTORY);
   sys::move_mount(root, place.get(), "/", "the new root is attached on top of the old one, where no path leads to it");
 }
 
-void attach_root(int root, const std::string& path) {
-  const Fd place = files::open(path, O_PATH | O_DIRECTORY);
-  sys::move_mount(root, place.get(), path, "the new root is attached where its files are: hooks find it by that path");
+void attach_root(int root, int place, const std::string& shown) {
+  sys::move_mount(root, place, shown, "the new root is attached where its files are: hooks find it by that path");
 }
 
 void enter_root(int root, RootChange how) {

@@ -27,9 +27,11 @@ void set_propagation(uint64_t flag);
 void require_directory(const std::string& path, std::string_view remedy);
 // A detached bind mount of the directory `path` and what is mounted below it.
 Fd bind_root(const std::string& path);
+// The same for a directory that was opened already.
+Fd bind_root(int directory, const std::string& shown);
 void attach_root(int root);
 // On top of the directory that it is a bind mount of: createContainer hooks look for the container's files there.
-void attach_root(int root, const std::string& path);
+void attach_root(int root, int place, const std::string& shown);
 
 enum class RootChange { kPivot, kMoveAndChroot };  // the second for an initramfs, whose root can't be moved
 void enter_root(int root, RootChange how = RootChange::kPivot);

@@ -38,16 +38,7 @@ void check_root(const Spec& spec, const Surroundings& surroundings) {
   if (spec.root_path.empty()) {
     throw Error("root.path is missing in config.json");
   }
-  const std::string path = root_path(spec, surroundings.bundle);
-  const bool in_bundle = !spec.root_path.starts_with('/');
-  struct stat status {};
-  check(::fstatat(AT_FDCWD, path.c_str(), &status, in_bundle ? AT_SYMLINK_NOFOLLOW : 0), "root.path {}", path);
-  if (S_ISLNK(status.st_mode)) {  // a bundle that was unpacked from elsewhere may name any directory of the host so
-    throw Error(fmt::format("root.path {} is a symbolic link", path), "give the directory itself, or an absolute path");
-  }
-  if (!S_ISDIR(status.st_mode)) {
-    throw system_error(ENOTDIR, fmt::format("root.path {}", path));
-  }
+  open_root(spec, surroundings.bundle);
 }
 
 State first_state(const Spec& spec, const Surroundings& surroundings, const std::string& cgroup) {

@@ -57,8 +57,12 @@ rootfs::Device device(const json::View& view) {
     result.minor = static_cast<uint32_t>(view.at("minor").unsigned_integer(0xfffff));
   }
   result.mode = view.find("fileMode") ? static_cast<mode_t>(view.at("fileMode").unsigned_integer() & 07777) : 0666;
-  result.uid = number_or<uint32_t>(view, "uid", 0);
-  result.gid = number_or<uint32_t>(view, "gid", 0);
+  const auto owner = [&](std::string_view key) {
+    const auto id = view.find(key);
+    return id ? static_cast<uint32_t>(id->unsigned_integer(kMaxId - 1)) : 0;  // the last one means "leave it" to the kernel
+  };
+  result.uid = owner("uid");
+  result.gid = owner("gid");
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
@@ -113,6 +114,20 @@ std::string root_path(const Spec& spec, const std::string& bundle) {
   return spec.root_path.starts_with('/') ? spec.root_path : fmt::format("{}/{}", bundle, spec.root_path);
 }
 
+Fd open_root(const Spec& spec, const std::string& bundle) {
+  const std::string path = root_path(spec, bundle);
+  const bool in_bundle = !spec.root_path.starts_with('/');
+  try {
+    return files::open(path, O_PATH | O_DIRECTORY | (in_bundle ? O_NOFOLLOW : 0));
+  } catch (const Error& error) {
+    std::error_code unseen;
+    if (in_bundle && std::filesystem::is_symlink(path, unseen)) {  // a bundle that was unpacked from elsewhere may name any directory of the host so
+      throw Error(fmt::format("root.path {} is a symbolic link", path), "give the directory itself, or an absolute path");
+    }
+    throw system_error(error.error_number(), fmt::format("root.path {}", path));
+  }
+}
+
 bool has_own_mounts(const Spec& spec) {
   const auto mount = std::find_if(spec.namespaces.begin(), spec.namespaces.end(), [](const Namespace& each) { return each.kind == CLONE_NEWNS; });
   if (mount == spec.namespaces.end() || mount->path.empty()) {
@@ -128,7 +143,7 @@ bool has_own_mounts(const Spec& spec) {
 Root make_root(const Prepared& prepared) {
   const Spec& spec = prepared.spec;
   if (!prepared.own_mounts) {
-    return {files::open(root_path(spec, prepared.surroundings.bundle), O_PATH | O_DIRECTORY), std::nullopt};
+    return {open_root(spec, prepared.surroundings.bundle), std::nullopt};
   }
   const uint64_t propagation = spec.root_propagation & ~uint64_t{MS_REC};
   rootfs::set_propagation(propagation == MS_SHARED || propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE);
@@ -141,9 +156,10 @@ Root make_root(const Prepared& prepared) {
     rootfs::attach_root(root.get());
     return {std::move(root), std::move(masks)};
   }
+  const Fd place = open_root(spec, prepared.surroundings.bundle);
   const std::string path = root_path(spec, prepared.surroundings.bundle);
-  Fd root = rootfs::bind_root(path);
-  rootfs::attach_root(root.get(), path);
+  Fd root = rootfs::bind_root(place.get(), path);
+  rootfs::attach_root(root.get(), place.get(), path);
   return {std::move(root), std::move(masks)};
 }
 

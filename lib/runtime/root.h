@@ -30,6 +30,9 @@ class Root {
 // The path of the root as the spec and the bundle give it.
 std::string root_path(const Spec& spec, const std::string& bundle);
 
+// Opens it. Relative to the bundle, it may not be a symbolic link.
+Fd open_root(const Spec& spec, const std::string& bundle);
+
 // Whether the container has a mount namespace of its own, not that of whoever calls us. Without one it is only
 // chroot(2)ed: what would be mounted for it would be mounted on the host.
 bool has_own_mounts(const Spec& spec);

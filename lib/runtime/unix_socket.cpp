@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cstring>
@@ -14,6 +15,9 @@ namespace jigsaw::runtime {
 
 Fd connect_unix(const std::string& path, std::string_view what) {
   Fd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "make a socket"));
+  // Somebody who neither accepts nor reads must not keep us for ever.
+  constexpr timeval kPatience{.tv_sec = 5, .tv_usec = 0};
+  check(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience), "set the time-out of a socket");
   sockaddr_un where{};
   where.sun_family = AF_UNIX;
   // sun_path is short: a long path is reached through its descriptor.

@@ -1,6 +1,12 @@
 // What belongs to the host and is near at hand: its own namespaces by path, its mounts, its cgroups, files of other users.
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
 
 #include "bundle.h"
 
@@ -76,6 +82,32 @@ TEST_F(HostsOwn, ARootThatIsALinkInTheBundleIsRefused) {
     EXPECT_NE(result.err.find("is a symbolic link"), std::string::npos) << target;
     EXPECT_EQ(result.out, "") << target;
   }
+}
+
+TEST_F(HostsOwn, ARootThatBecomesALinkAfterItWasLookedAtIsNotFollowed) {
+  config["process"]["args"] = {"/bin/true"};
+  write();
+  const std::string alternative = bundle() + "/alternative";
+  const std::string etc = "/etc";
+  ASSERT_EQ(::symlink(etc.c_str(), alternative.c_str()), 0);
+  std::atomic<bool> done = false;
+  std::thread swapping([&] {
+    while (!done) {
+      ::renameat2(AT_FDCWD, (bundle() + "/rootfs").c_str(), AT_FDCWD, alternative.c_str(), RENAME_EXCHANGE);
+    }
+  });
+  int started = 0;
+  for (int i = 0; i < 60; ++i) {
+    const auto result = oci({"run", "--bundle", bundle(), kId});
+    started += result.code == 0 ? 1 : 0;
+    EXPECT_TRUE(result.code == 0 || result.err.find("root.path") != std::string::npos) << result.err;  // not: /etc has no such program
+  }
+  done = true;
+  swapping.join();
+  if (std::filesystem::is_symlink(bundle() + "/rootfs")) {
+    ::renameat2(AT_FDCWD, (bundle() + "/rootfs").c_str(), AT_FDCWD, alternative.c_str(), RENAME_EXCHANGE);
+  }
+  EXPECT_GT(started, 0);
 }
 
 TEST_F(HostsOwn, ItsProcIsNotLeftBeneathARootThatWasMoved) {  // a procfs with nothing hidden allows to mount another one
@@ -178,6 +210,36 @@ TEST_F(HostsOwn, FilesForTheCallerThatAreFifosOrLinksAreNoTrap) {
     EXPECT_GT(std::stoi(files::read(file)), 0);  // a file of our own has taken its place
   }
   EXPECT_EQ(files::read(bundle() + "/victim"), "untouched");
+}
+
+TEST_F(HostsOwn, ALogThatSomebodyElseHasMadeALinkIsNotWrittenTo) {
+  const std::string directory = bundle() + "/theirs";
+  files::make_directories(directory);
+  files::replace(bundle() + "/victim", "untouched");
+  ASSERT_EQ(::symlink("../victim", (directory + "/log").c_str()), 0);
+  const auto run_with_log = [&](const std::string& log) { return oci({"--log", log, "run", "--bundle", "/nosuch", kId}).err; };
+  ASSERT_EQ(::lchown((directory + "/log").c_str(), 1234, 1234), 0);
+  EXPECT_NE(run_with_log(directory + "/log").find("is a symbolic link of user 1234"), std::string::npos);
+  EXPECT_EQ(files::read(bundle() + "/victim"), "untouched");
+  EXPECT_NE(run_with_log("/dev/stderr").find("msg=\"bundle /nosuch is not a directory\""), std::string::npos);
+}
+
+TEST_F(HostsOwn, AConsoleSocketThatNobodyListensToIsNotWaitedForWithoutEnd) {
+  const std::string path = bundle() + "/console";
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  std::strcpy(where.sun_path, path.c_str());
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&where), sizeof where), 0);
+  ASSERT_EQ(::listen(socket.get(), 0), 0);
+  std::vector<Fd> waiting;
+  for (int rc = 0; rc == 0;) {  // until its backlog is full
+    waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    rc = ::connect(waiting.back().get(), reinterpret_cast<sockaddr*>(&where), sizeof where);
+  }
+  config["process"]["terminal"] = true;
+  write();
+  EXPECT_NE(oci({"create", "--console-socket", path, "--bundle", bundle(), kId}).err.find("connect to the console socket"), std::string::npos);
 }
 
 TEST_F(HostsOwn, ARuleForDevicesOfBothKindsAllowsNoMoreThanItSays) {  // cgroup v1 reads "a" as everything, whatever follows

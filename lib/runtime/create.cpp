@@ -298,6 +298,9 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   state.started = starting != Starting::kLater;
   directory.save_progress(state);
   write_pid_file(surroundings.pid_file, child.pid());
+  if (!surroundings.pidfd_socket.empty()) {
+    send_console(surroundings.pidfd_socket, child.pidfd());
+  }
   directory.unlock();
   undo.done();
   return Made{std::move(directory), std::move(state), std::move(cgroup), std::move(child), std::move(terminal)};

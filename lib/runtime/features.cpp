@@ -58,7 +58,7 @@ std::string features_json() {
       {"linux",
        {{"namespaces", namespace_names()},
         {"capabilities", security::all_capability_names()},
-        {"cgroup", {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}}},
+        {"cgroup", {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
         {"seccomp",
          {{"enabled", true},
           {"actions", security::known_seccomp_actions()},
@@ -76,7 +76,7 @@ std::string features_json() {
         {"mountExtensions", {{"idmap", enabled(true)}}},
         {"netDevices", enabled(true)}}},
       {"annotations", {{"org.opencontainers.runc.checkpoint.enabled", "false"}}},
-      {"potentiallyUnsafeConfigAnnotations", json::Value::array()}};
+      {"potentiallyUnsafeConfigAnnotations", {"org.systemd.property."}}};
   return json::dump_pretty(value);
 }
 

@@ -52,6 +52,10 @@ void check_against_kernel(const Spec& spec) {
     log::warning("mountLabel {} is left out: this kernel runs without SELinux", spec.mount_label);
   }
   check_mounts(spec);
+  if (!spec.annotation("run.oci.keep_original_groups").empty()) {  // podman's --group-add keep-groups; an image may bring it as well
+    log::warning("the annotation run.oci.keep_original_groups is not followed: the groups of whoever starts a container are never its own "
+                 "(CVE-2022-36109)");
+  }
 }
 
 }  // namespace jigsaw::runtime

@@ -14,7 +14,8 @@ struct Globals {
   std::string root;
   std::string log;                  // a file; "": stderr
   std::string log_format = "text";  // or "json"
-  bool debug = false;
+  std::string log_level = "warning";
+  bool debug = false;             // --log-level debug
   bool systemd_cgroup = false;
   std::string cgroup_manager;
   std::string rootless;

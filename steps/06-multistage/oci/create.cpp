@@ -13,6 +13,7 @@ struct CreateOptions {
   std::string config = "config.json";
   std::string pid_file;
   std::string console_socket;
+  std::string pidfd_socket;
   std::string id;
   int preserve_fds = 0;
   bool no_pivot = false;
@@ -29,6 +30,7 @@ runtime::Surroundings surroundings(const CreateOptions& options) {
   result.bundle = std::filesystem::canonical(options.bundle);
   result.pid_file = options.pid_file;
   result.console_socket = options.console_socket;
+  result.pidfd_socket = options.pidfd_socket;
   result.preserve_fds = options.preserve_fds;
   result.root_change = options.no_pivot ? rootfs::RootChange::kMoveAndChroot : rootfs::RootChange::kPivot;
   result.keyring = options.no_new_keyring ? runtime::Surroundings::Keyring::kInherit : runtime::Surroundings::Keyring::kNew;
@@ -61,6 +63,7 @@ void add_options(CLI::App& command, CreateOptions& options) {
   command.add_option("-f,--config", options.config, "name of the configuration file");
   command.add_option("--pid-file", options.pid_file, "file that gets the pid of the first process");
   command.add_option("--console-socket", options.console_socket, "socket that gets the terminal");
+  command.add_option("--pidfd-socket", options.pidfd_socket, "socket that gets a descriptor of the first process");
   command.add_option("--preserve-fds", options.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024));
   command.add_flag("--no-pivot", options.no_pivot, "chroot instead of pivot_root, for an initramfs");
   command.add_flag("--no-new-keyring", options.no_new_keyring, "keep the caller's session keyring");

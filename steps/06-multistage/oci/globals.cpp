@@ -18,6 +18,7 @@ void add_globals(CLI::App& app) {
   app.add_option("--root", g.root, "directory of the states of containers");
   app.add_option("--log", g.log, "file that warnings and errors are appended to");
   app.add_option("--log-format", g.log_format, "form of the log: text or json")->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--log-level", g.log_level, "what is logged: error, warning or debug")->check(CLI::IsMember({"error", "warning", "debug"}));
   app.add_flag("--debug", g.debug, "log more");
   app.add_flag("--systemd-cgroup", g.systemd_cgroup, "cgroups are scopes of systemd");
   app.add_option("--cgroup-manager", g.cgroup_manager, "cgroupfs or systemd")
@@ -25,12 +26,20 @@ void add_globals(CLI::App& app) {
   app.add_option("--rootless", g.rootless, "found out without it");
 }
 
+namespace {
+
+log::Level least_level(const Globals& g) {
+  return g.debug || g.log_level == "debug" ? log::Level::kDebug : g.log_level == "error" ? log::Level::kError : log::Level::kWarning;
+}
+
+}  // namespace
+
 void on_run(CLI::App& command, std::function<int()> body) {
   cli::on_run(command, [body = std::move(body)] {
     const Globals& g = globals();
     if (!g.log.empty()) {
       log::set_sink(runtime::log_to_file(g.log, g.log_format == "json" ? runtime::LogFormat::kJson : runtime::LogFormat::kText,
-                                         g.debug ? log::Level::kDebug : log::Level::kWarning));
+                                         least_level(g)));
     }
     try {
       return body();

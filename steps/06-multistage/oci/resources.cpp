@@ -20,7 +20,7 @@ std::string read_input(const std::string& file) {
 // Numbers as runc's flags take them; "-1" lifts a limit.
 struct Numbers {
   std::string blkio_weight, cpu_period, cpu_quota, cpu_burst, cpu_shares, cpu_rt_period, cpu_rt_runtime, cpuset_cpus, cpuset_mems,
-      cpu_idle, memory, memory_reservation, memory_swap, pids_limit;
+      cpu_idle, memory, memory_reservation, memory_swap, kernel_memory, kernel_memory_tcp, pids_limit, cache_schema;
 };
 
 std::optional<int64_t> number(const std::string& text, const char* what) {
@@ -34,6 +34,9 @@ std::optional<int64_t> bytes(const std::string& text, const char* what) {
 }
 
 cgroups::Limits from_numbers(const Numbers& n) {
+  if (!n.cache_schema.empty()) {
+    throw Error("--l3-cache-schema and --mem-bw-schema are not supported: this runtime does not manage caches (resctrl)");
+  }
   cgroups::Limits limits;
   limits.block_io.weight = positive(n.blkio_weight, "--blkio-weight");
   limits.cpu.period = positive(n.cpu_period, "--cpu-period");
@@ -48,6 +51,8 @@ cgroups::Limits from_numbers(const Numbers& n) {
   limits.memory.limit = bytes(n.memory, "--memory");
   limits.memory.reservation = bytes(n.memory_reservation, "--memory-reservation");
   limits.memory.swap = bytes(n.memory_swap, "--memory-swap");
+  limits.memory.kernel = bytes(n.kernel_memory, "--kernel-memory");
+  limits.memory.kernel_tcp = bytes(n.kernel_memory_tcp, "--kernel-memory-tcp");
   limits.pids = number(n.pids_limit, "--pids-limit");
   return limits;
 }
@@ -135,6 +140,11 @@ void add_update(CLI::App& app) {
   command->add_option("--memory", n.memory, "bytes, or 64m");
   command->add_option("--memory-reservation", n.memory_reservation, "bytes, or 64m");
   command->add_option("--memory-swap", n.memory_swap, "memory and swap together");
+  command->add_option("--kernel-memory", n.kernel_memory, "the kernel's memory: old kernels with cgroup v1 only");
+  command->add_option("--kernel-memory-tcp", n.kernel_memory_tcp, "buffers of TCP: cgroup v1 only");
+  for (const char* flag : {"--l3-cache-schema", "--mem-bw-schema"}) {
+    command->add_option(flag, n.cache_schema, "refused: this runtime does not manage caches (resctrl)");
+  }
   command->add_option("--pids-limit", n.pids_limit, "processes and threads");
   add_id(*command, id);
   on_run(*command, [] {

@@ -1,0 +1,187 @@
+// What config.json says, as the program finds it: one property at a time, by its effect.
+#include "bundle.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+class Config : public Bundle {
+ protected:
+  void SetUp() override {
+    Bundle::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    for (const char* name : {"grep", "awk", "stat", "hostname", "uname", "nproc", "wc", "sed", "mkdir", "chmod", "stty", "head", "date", "ln", "cut"}) {
+      ::symlink("busybox", root(std::string("bin/") + name).c_str());
+    }
+    config["root"]["readonly"] = false;
+    plain = config;
+  }
+  // What `text` prints in a container whose config.json is the plain one with `patch` merged into it.
+  std::string with(const nlohmann::json& patch, const std::string& text) {
+    config = plain;
+    config.merge_patch(patch);
+    script(text);
+    const auto result = run();
+    return result.out + result.err;
+  }
+  // The mount at `destination` with these options, and the line of /proc/self/mountinfo that it makes.
+  std::string mounted(const nlohmann::json& mount, const std::string& text) {
+    config = plain;
+    config["mounts"].push_back(mount);
+    script(text);
+    const auto result = run();
+    return result.out + result.err;
+  }
+  nlohmann::json plain;
+};
+
+TEST_F(Config, Process) {
+  EXPECT_EQ(with({{"process", {{"cwd", "/etc"}}}}, "pwd"), "/etc\n");
+  EXPECT_EQ(with({{"process", {{"env", {"PATH=/bin", "A=b=c", "EMPTY="}}}}}, "echo $A; [ -n \"${EMPTY+set}\" ] && echo set; echo $HOME"), "b=c\nset\n/\n");
+  EXPECT_EQ(with({{"process", {{"user", {{"uid", 3}, {"gid", 4}, {"umask", 077}, {"additionalGids", {5, 6}}}}}}}, "umask; id -u; id -g; id -G"),
+            "0077\n3\n4\n4 5 6\n");
+  EXPECT_EQ(with(nlohmann::json::object(), "umask"), "0022\n");
+  EXPECT_EQ(with({{"process", {{"noNewPrivileges", true}}}}, "grep NoNewPrivs /proc/self/status"), "NoNewPrivs:\t1\n");
+  EXPECT_EQ(with({{"process", {{"noNewPrivileges", false}}}}, "grep NoNewPrivs /proc/self/status"), "NoNewPrivs:\t0\n");
+  EXPECT_EQ(with({{"process", {{"oomScoreAdj", 321}}}}, "cat /proc/self/oom_score_adj"), "321\n");
+  EXPECT_EQ(with({{"process", {{"ioPriority", {{"class", "IOPRIO_CLASS_BE"}, {"priority", 6}}}}}}, "busybox ionice -p 1"), "best-effort: prio 6\n");
+  EXPECT_EQ(with({{"process", {{"scheduler", {{"policy", "SCHED_OTHER"}, {"nice", 7}}}}}}, "awk '{print $19}' /proc/self/stat"), "7\n");
+  EXPECT_EQ(with({{"process", {{"scheduler", {{"policy", "SCHED_BATCH"}, {"nice", 3}}}}}}, "awk '{print $41}' /proc/self/stat"), "3\n");
+  EXPECT_EQ(with({{"process", {{"rlimits", {{{"type", "RLIMIT_NOFILE"}, {"soft", 77}, {"hard", 88}}, {{"type", "RLIMIT_CORE"}, {"soft", 0}, {"hard", 5}}}}}}},
+                 "ulimit -Sn; ulimit -Hn; grep core /proc/self/limits | awk '{print $5, $6}'"), "77\n88\n0 5\n");
+}
+
+TEST_F(Config, Capabilities) {
+  const nlohmann::json sets = {{"bounding", {"CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"}}, {"permitted", {"CAP_CHOWN", "CAP_KILL"}},
+                               {"effective", {"CAP_CHOWN"}}, {"inheritable", {"CAP_KILL"}}, {"ambient", {"CAP_KILL"}}};
+  EXPECT_EQ(with({{"process", {{"user", {{"uid", 3}, {"gid", 3}}}, {"capabilities", sets}}}}, "grep Cap /proc/self/status | cut -f2 | sed 's/^0*//'"),
+            "20\n20\n20\n2021\n20\n");  // what a program of another user than root keeps over execve is the ambient set
+}
+
+TEST_F(Config, NamesAndClocks) {
+  EXPECT_EQ(with({{"hostname", "inner"}, {"domainname", "example"}}, "hostname; cat /proc/sys/kernel/domainname"), "inner\nexample\n");
+  config = plain;
+  config["linux"]["namespaces"].push_back({{"type", "time"}});
+  config["linux"]["timeOffsets"] = {{"boottime", {{"secs", 31'536'000}, {"nanosecs", 0}}}};
+  script("[ $(cut -d. -f1 /proc/uptime) -gt 31536000 ] && echo shifted");
+  const auto result = run();
+  EXPECT_EQ(result.out, "shifted\n") << result.err;
+}
+
+TEST_F(Config, PersonalityAndMemoryPolicy) {
+  EXPECT_EQ(with({{"linux", {{"personality", {{"domain", "LINUX32"}}}}}}, "cat /proc/self/personality"), "00000008\n");
+  EXPECT_EQ(with({{"linux", {{"personality", {{"domain", "LINUX"}}}}}}, "cat /proc/self/personality"), "00000000\n");
+  if (files::exists("/proc/self/numa_maps")) {
+    EXPECT_NE(with({{"linux", {{"memoryPolicy", {{"mode", "MPOL_BIND"}, {"nodes", "0"}}}}}}, "cat /proc/self/numa_maps").find("bind:0"), std::string::npos);
+  }
+}
+
+TEST_F(Config, PathsThatAreMaskedOrReadOnly) {
+  files::make_directories(root("hidden"));
+  files::replace(root("hidden/file"), "x");
+  files::replace(root("etc/file"), "x");
+  files::make_directories(root("fixed/below"));
+  EXPECT_EQ(with({{"linux", {{"maskedPaths", {"/hidden", "/hidden", "/etc/file", "/nosuch"}}}}},
+                 "ls /hidden; cat /etc/file; touch /hidden/x 2>/dev/null || echo read-only; [ -e /nosuch ] || echo none"), "read-only\nnone\n");
+  EXPECT_EQ(with({{"linux", {{"readonlyPaths", {"/fixed", "/nosuch", "/etc/file"}}}}},
+                 "touch /fixed/x 2>/dev/null || echo one; touch /fixed/below/x 2>/dev/null || echo two; touch /etc/x && echo three; "
+                 "(echo y > /etc/file) 2>/dev/null || echo four"), "one\ntwo\nthree\nfour\n");
+  EXPECT_EQ(with({{"root", {{"readonly", true}}}}, "touch /x 2>/dev/null || echo read-only; touch /dev/shm/x && echo shm"), "read-only\nshm\n");
+}
+
+TEST_F(Config, MountsAndTheirOptions) {
+  const auto tmpfs = [](std::vector<std::string> options) {
+    return nlohmann::json{{"destination", "/m"}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", std::move(options)}};
+  };
+  const std::string line = "grep ' /m ' /proc/self/mountinfo | awk '{print $6}'";
+  EXPECT_EQ(mounted(tmpfs({"nosuid", "nodev", "noexec", "ro", "noatime"}), line), "ro,nosuid,nodev,noexec,noatime\n");
+  EXPECT_EQ(mounted(tmpfs({"nosuid", "suid", "ro", "rw", "strictatime", "nodiratime", "nosymfollow"}), line), "rw,nodiratime,nosymfollow\n");
+  EXPECT_EQ(mounted(tmpfs({"sync", "dirsync", "lazytime", "iversion", "nomand", "silent", "loud", "remount", "defaults", "size=64k"}),
+                    "grep ' /m ' /proc/self/mountinfo | sed 's/.* rw,/rw,/;s/,inode.*//'"), "rw,sync,dirsync,lazytime,size=64k\n");
+  EXPECT_EQ(mounted(tmpfs({"mode=1750", "uid=3", "gid=4"}), "stat -c '%a %u %g' /m"), "1750 3 4\n");
+  files::make_directories(root("filled"));
+  files::replace(root("filled/file"), "was there\n", {.mode = 0600});
+  EXPECT_EQ(mounted({{"destination", "/filled"}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", {"tmpcopyup"}}}, "cat /filled/file; : > /filled/new"),
+            "was there\n");
+  EXPECT_FALSE(files::exists(root("filled/new")));
+}
+
+TEST_F(Config, BindMountsAndTheirOptions) {
+  const files::TemporaryDirectory outer;
+  files::make_directories(outer.path() + "/below");
+  files::replace(outer.path() + "/file", "found\n", {.mode = 0644});
+  ASSERT_EQ(test::sh("mount -t tmpfs inner " + outer.path() + "/below && touch " + outer.path() + "/below/deep").code, 0);
+  const auto bind = [&](std::vector<std::string> options) {
+    return nlohmann::json{{"destination", "/m"}, {"type", "none"}, {"source", outer.path()}, {"options", std::move(options)}};
+  };
+  EXPECT_EQ(mounted(bind({"bind"}), "cat /m/file; ls /m/below"), "found\n");
+  EXPECT_EQ(mounted(bind({"rbind"}), "cat /m/file; ls /m/below"), "found\ndeep\n");
+  const std::string tries = "touch /m/x 2>/dev/null || echo outer; touch /m/below/x 2>/dev/null || echo inner";
+  EXPECT_EQ(mounted(bind({"rbind", "ro"}), tries), "outer\n");
+  EXPECT_EQ(mounted(bind({"rbind", "rro"}), tries), "outer\ninner\n");
+  EXPECT_EQ(mounted({{"destination", "/etc/here"}, {"type", "bind"}, {"source", outer.path() + "/file"}, {"options", {"ro"}}},
+                    "cat /etc/here; (echo x > /etc/here) 2>/dev/null || echo read-only"), "found\nread-only\n");
+  const std::string fields = "grep ' /m ' /proc/self/mountinfo | grep -o -E 'shared:|master:|unbindable' | sed 's/:.*//'";
+  EXPECT_EQ(mounted(bind({"bind", "shared"}), fields), "shared\n");
+  EXPECT_EQ(mounted(bind({"bind", "unbindable"}), fields), "unbindable\n");
+  EXPECT_EQ(mounted(bind({"bind", "private"}), fields), "");
+  EXPECT_EQ(test::sh("umount " + outer.path() + "/below").code, 0);
+}
+
+TEST_F(Config, PropagationOfTheRoot) {
+  const std::string any = "grep -E '^[0-9]+ [0-9]+ [^ ]+ [^ ]+ / ' /proc/self/mountinfo | grep -o -E 'shared:|unbindable' | sed 's/:.*//' | head -n 1";
+  EXPECT_EQ(with({{"linux", {{"rootfsPropagation", "shared"}}}}, any), "shared\n");
+  EXPECT_EQ(with({{"linux", {{"rootfsPropagation", "unbindable"}}}}, any), "unbindable\n");
+  EXPECT_EQ(with({{"linux", {{"rootfsPropagation", "private"}}}}, any), "");
+}
+
+TEST_F(Config, DevicesOfItsOwn) {
+  const nlohmann::json devices = {{{"path", "/dev/own"}, {"type", "c"}, {"major", 1}, {"minor", 5}, {"fileMode", 0640}, {"uid", 3}, {"gid", 4}},
+                                  {{"path", "/dev/queue"}, {"type", "p"}, {"fileMode", 0600}}};
+  EXPECT_EQ(with({{"linux", {{"devices", devices}}}}, "stat -c '%F %a %u %g %t:%T' /dev/own; stat -c '%F %a' /dev/queue"),
+            "character special file 640 3 4 1:5\nfifo 600\n");
+  EXPECT_EQ(with(nlohmann::json::object(), "stat -c '%n %t:%T %a' /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty; for l in fd stdin ptmx; do readlink /dev/$l; done"),
+            "/dev/null 1:3 666\n/dev/zero 1:5 666\n/dev/full 1:7 666\n/dev/random 1:8 666\n/dev/urandom 1:9 666\n/dev/tty 5:0 666\n"
+            "/proc/self/fd\n/proc/self/fd/0\npts/ptmx\n");
+}
+
+TEST_F(Config, SeccompOperators) {
+  struct Case {
+    const char* operation;
+    uint64_t value, second;
+    const char* refused;  // which of the arguments 6, 7 and 8
+  };
+  for (const Case& each : {Case{"SCMP_CMP_EQ", 7, 0, "7"}, Case{"SCMP_CMP_NE", 7, 0, "6 8"}, Case{"SCMP_CMP_LT", 7, 0, "6"}, Case{"SCMP_CMP_LE", 7, 0, "6 7"},
+                           Case{"SCMP_CMP_GT", 7, 0, "8"}, Case{"SCMP_CMP_GE", 7, 0, "7 8"}, Case{"SCMP_CMP_MASKED_EQ", 6, 6, "6 7"}}) {
+    // kill(2) with signals to a process that is not there: ESRCH, or what the filter answers.
+    config = plain;
+    config["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ALLOW"},
+                                  {"syscalls", {{{"names", {"kill"}}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", 95},
+                                                 {"args", {{{"index", 1}, {"value", each.value}, {"valueTwo", each.second}, {"op", each.operation}}}}}}}};
+    script("for s in 6 7 8; do kill -$s 99999 2>&1 | grep -q -i 'not supported' && echo $s; done");
+    const auto result = run();
+    std::string refused = result.out;
+    std::replace(refused.begin(), refused.end(), '\n', ' ');
+    EXPECT_EQ(refused, std::string(each.refused) + " ") << each.operation << result.err;
+  }
+}
+
+TEST_F(Config, SeccompActions) {
+  const auto filter = [](const char* action) {
+    return nlohmann::json{{"linux", {{"seccomp", {{"defaultAction", "SCMP_ACT_ALLOW"}, {"syscalls", {{{"names", {"mkdir", "mkdirat"}}, {"action", action}}}}}}}}};
+  };
+  EXPECT_NE(with(filter("SCMP_ACT_ERRNO"), "mkdir /x").find("not permitted"), std::string::npos);
+  EXPECT_EQ(with(filter("SCMP_ACT_LOG"), "mkdir /logged && echo made"), "made\n");
+  EXPECT_EQ(with(filter("SCMP_ACT_KILL_PROCESS"), "mkdir /x 2>/dev/null; echo $?").substr(0, 4), "159\n");
+  EXPECT_EQ(with(filter("SCMP_ACT_TRAP"), "mkdir /x 2>/dev/null; echo $?").find("159"), 0U);
+  EXPECT_NE(with(filter("SCMP_ACT_NOSUCH"), "true").find("SCMP_ACT_NOSUCH"), std::string::npos);
+}
+
+TEST_F(Config, WhatIsNotSupportedIsRefused) {
+  EXPECT_NE(with({{"linux", {{"intelRdt", {{"closID", "x"}}}}}}, "true").find("intelRdt is not supported"), std::string::npos);
+  EXPECT_NE(with({{"linux", {{"personality", {{"domain", "LINUX"}, {"flags", {"X"}}}}}}}, "true").find("no flags"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace jigsaw::runtime

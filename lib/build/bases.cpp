@@ -55,16 +55,21 @@ std::optional<image::Tag> sibling(const Workshop& workshop, const image::Tag& ta
   return store.find(name);
 }
 
-StageResult load_image(const Workshop& workshop, const std::string& written, const std::optional<Platform>& platform) {
+std::optional<StageResult> load_image(const Workshop& workshop, const std::string& written,
+                                      const std::optional<Platform>& platform, Bases bases) {
   const image::Platform wanted = platform ? to_image_platform(*platform) : image::host_platform();
   const std::optional<std::string> identifier = image::as_identifier(written);
   const std::string name =
       identifier ? *identifier : image::with_default_tag(image::parse_reference(written)).text();
-  const bool fresh = workshop.options.pull && !identifier && name != image::kEmbeddedName;
+  const bool fresh =
+      workshop.options.pull && !identifier && name != image::kEmbeddedName && bases == Bases::kFetched;
   std::optional<image::Tag> tag = fresh ? std::nullopt : workshop.store.find(name);
   if (!tag && name == image::kEmbeddedName) {
     image::add_embedded(workshop.store);
     tag = workshop.store.find(name);
+  }
+  if (!tag && bases == Bases::kAtHand) {
+    return std::nullopt;
   }
   if (!tag) {
     pull_image(workshop.options.paths, name, platform ? image::platform_text(wanted) : "");
@@ -74,7 +79,7 @@ StageResult load_image(const Workshop& workshop, const std::string& written, con
     throw fail("no such image: {}", written);
   }
   image::Image image = workshop.store.read_image(tag->descriptor, written, wanted);
-  if (!fits(image.config.platform, wanted)) {
+  if (!fits(image.config.platform, wanted) && bases == Bases::kFetched) {
     if (const std::optional<image::Tag> other = sibling(workshop, *tag, wanted)) {
       image = workshop.store.read_image(other->descriptor, written, wanted);
     }
@@ -111,22 +116,30 @@ StageResult load_layout(const Workshop& workshop, const std::string& place, cons
   return result;
 }
 
-void load_origin(Workshop& workshop, const Origin& origin, const std::optional<Platform>& platform) {
+void load_origin(Workshop& workshop, const Origin& origin, const std::optional<Platform>& platform, Bases bases) {
   const std::string key = Workshop::key_of(origin);
   if (workshop.images.contains(key) || workshop.named_contexts.contains(origin.name)) {
     return;
   }
+  const auto add_image = [&](const std::string& name) {
+    if (std::optional<StageResult> image = load_image(workshop, name, platform, bases)) {
+      workshop.images.emplace(key, std::move(*image));
+    }
+  };
   if (origin.kind == Origin::Kind::kImage) {
-    workshop.images.emplace(key, load_image(workshop, origin.name, platform));
+    add_image(origin.name);
   } else if (origin.kind == Origin::Kind::kNamedContext) {
     const std::string& place = workshop.options.named_contexts.at(origin.name);
     constexpr std::string_view kImagePrefix = "docker-image://";
     constexpr std::string_view kLayoutPrefix = "oci-layout://";
     if (place.starts_with(kImagePrefix)) {
-      workshop.images.emplace(key, load_image(workshop, place.substr(kImagePrefix.size()), platform));
+      add_image(place.substr(kImagePrefix.size()));
     } else if (place.starts_with(kLayoutPrefix)) {
       workshop.images.emplace(key, load_layout(workshop, place.substr(kLayoutPrefix.size()), platform));
     } else if (is_git_address(place) || is_web_address(place)) {
+      if (bases == Bases::kAtHand) {
+        return;
+      }
       workshop.named_contexts.emplace(origin.name, fetched_context(workshop.store, place));
     } else {
       workshop.named_contexts.emplace(origin.name, directory_context(place, ""));
@@ -163,14 +176,14 @@ std::vector<std::string> triggers_of(const Workshop& workshop, const Stage& stag
 
 }  // namespace
 
-void load_bases(Workshop& workshop) {
+void load_bases(Workshop& workshop, Bases bases) {
   for (bool again = true; again;) {
     again = false;
     const std::vector<size_t> order = workshop.plan.order;
     for (const size_t index : order) {
       Stage& stage = workshop.plan.stages[index];
       try {
-        load_origin(workshop, stage.base, stage.platform ? stage.platform : workshop.options.platform);
+        load_origin(workshop, stage.base, stage.platform ? stage.platform : workshop.options.platform, bases);
       } catch (const Error& error) {
         throw stage.place.error(error.message(), error.hint()).with_code(error.code());
       }
@@ -183,7 +196,7 @@ void load_bases(Workshop& workshop) {
       for (const PlannedInstruction& planned : workshop.plan.stages[index].instructions) {
         for (const Origin& origin : planned.origins) {
           try {
-            load_origin(workshop, origin, workshop.options.platform);
+            load_origin(workshop, origin, workshop.options.platform, bases);
           } catch (const Error& error) {
             throw planned.instruction.place.error(error.message(), error.hint()).with_code(error.code());
           }

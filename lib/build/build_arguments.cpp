@@ -1,5 +1,6 @@
 #include "build/build_arguments.h"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -7,10 +8,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
-#include "build/checks.h"
-#include "build/context_sources.h"
-#include "build/graph.h"
+#include "build/docker_flags.h"
+#include "build/interruption.h"
 #include "build/output.h"
+#include "build/picture.h"
 
 namespace jigsaw::build {
 namespace {
@@ -73,25 +74,54 @@ void add_agent(std::map<std::string, std::string>& agents, const std::string& wo
   agents[word.substr(0, equals)] = socket;
 }
 
-PlanOptions plan_options(const BuildOptions& options) {
-  PlanOptions plan{.target = options.target, .arguments = options.arguments};
-  for (const auto& [name, place] : options.named_contexts) {
-    plan.named_contexts.insert(name);
+// "NAME:ADDRESS" or "NAME=ADDRESS"; an IPv6 address may stand in brackets.
+void add_host(BuildOptions& options, const std::string& word) {
+  const size_t end = word.find_first_of("=:");
+  std::string address = end == std::string::npos ? "" : word.substr(end + 1);
+  if (address.starts_with('[') && address.ends_with(']')) {
+    address = address.substr(1, address.size() - 2);
   }
-  if (options.platform) {
-    plan.target_platform = *options.platform;
+  in6_addr parsed{};
+  if (address == "host-gateway") {
+    throw fail("--add-host {}: there is no gateway to the host", word)
+        .with_hint("RUN has the host's own network (or none): name 127.0.0.1");
   }
-  return plan;
+  if (end == 0 || end == std::string::npos || word.substr(0, end).find_first_of(" \t\n") != std::string::npos ||
+      (::inet_pton(AF_INET, address.c_str(), &parsed) != 1 && ::inet_pton(AF_INET6, address.c_str(), &parsed) != 1)) {
+    throw fail("--add-host takes NAME:ADDRESS, not {}", text::quoted(word)).with_hint("for example db:10.0.0.5");
+  }
+  options.hosts.emplace_back(word.substr(0, end), address);
+}
+
+// "KEY=VALUE" with an optional "manifest:" in front; an index, which could have others, is not made.
+void add_annotation(std::map<std::string, std::string>& annotations, const std::string& word) {
+  auto [key, value] = pair_of(word, "--annotation");
+  if (const size_t colon = key.find(':'); colon != std::string::npos) {
+    const std::string level = key.substr(0, colon);
+    if (level.starts_with("index") || level.starts_with("manifest-descriptor")) {
+      throw fail("--annotation {}: the image has no index that could be annotated", word)
+          .with_hint("write it without the '" + level + ":'");
+    }
+    if (level == "manifest" || level.starts_with("manifest[")) {
+      key = key.substr(colon + 1);
+    }
+  }
+  annotations[key] = value;
+}
+
+BuildResult build_or_be_interrupted(const BuildOptions& options) {
+  const Interruption interruption;
+  try {
+    return build(options);
+  } catch (const Error&) {
+    Interruption::check();  // whatever it says, that was the cause
+    throw;
+  }
 }
 
 int check_only(const BuildOptions& options) {
-  const image::Store store = image::Store::open(options.paths.root);
-  const ContextAndFile input = open_context(store, options);
-  const CheckResult result = check_recipe(
-      parse_recipe(input.dockerfile),
-      {.plan = plan_options(options), .ignore = input.context.ignore.get(), .base_image = {}});
-  const std::string text = format_findings(result.findings);
-  files::write_all(1, text.empty() ? "no findings\n" : text, "the standard output");
+  const CheckResult result = check_of(options);
+  files::write_all(1, format_findings(result.findings), "the standard output");
   if (result.fails()) {
     throw result.error();
   }
@@ -99,12 +129,7 @@ int check_only(const BuildOptions& options) {
 }
 
 int draw(const BuildOptions& options, const std::string& form) {
-  const image::Store store = image::Store::open(options.paths.root);
-  const ContextAndFile input = open_context(store, options);
-  const Graph graph = make_graph(plan_stages(parse_recipe(input.dockerfile), plan_options(options)));
-  if (form != "svg" && form != "text") {
-    throw fail("--graph is text or svg, not '{}'", form);
-  }
+  const Graph graph = picture_of(options);
   files::write_all(1, form == "svg" ? graph_svg(graph) : graph_text(graph), "the standard output");
   return 0;
 }
@@ -124,6 +149,9 @@ BuildOptions parse_arguments(const BuildArguments& words) {
                        .uncached_stages = words.uncached_stages,
                        .limits = words.limits,
                        .shm_size = words.shm_size,
+                       .cgroup_parent = words.cgroup_parent,
+                       .metadata_file = words.metadata_file,
+                       .push = words.push,
                        .pull = words.pull,
                        .explain_cache = words.explain_cache};
   for (const std::string& word : words.arguments) {
@@ -142,6 +170,13 @@ BuildOptions parse_arguments(const BuildArguments& words) {
   for (const std::string& word : words.ssh) {
     add_agent(options.ssh, word);
   }
+  for (const std::string& word : words.hosts) {
+    add_host(options, word);
+  }
+  for (const std::string& word : words.annotations) {
+    add_annotation(options.annotations, word);
+  }
+  check_docker_flags(words.docker_flags);
   for (const std::string& word : words.cache_from) {
     options.cache_from.push_back(parse_cache_place(word, CacheDirection::kFrom));
   }
@@ -163,20 +198,35 @@ BuildOptions parse_arguments(const BuildArguments& words) {
 
 int run_build_command(const BuildArguments& words) {
   BuildOptions options = parse_arguments(words);
-  if (words.check) {
+  if (words.call != "build" && words.call != "check" && words.call != "lint" && !words.call.empty()) {
+    throw fail("--call is build or check, not '{}'", words.call)
+        .with_hint("the stages are shown by jigsaw build --graph");
+  }
+  if (words.check || words.call == "check" || words.call == "lint") {
     return check_only(options);
   }
   if (!words.graph.empty()) {
-    return draw(options, words.graph.front().empty() ? "text" : words.graph.front());
+    std::string form = words.graph.front().empty() ? "text" : words.graph.front();
+    if (form != "svg" && form != "text") {
+      if (words.context != ".") {
+        throw fail("--graph is text or svg, not '{}'", form);
+      }
+      options.context = std::exchange(form, "text");  // "--graph DIR": the word is the context
+    }
+    return draw(options, form);
   }
-  const std::unique_ptr<EventSink> events =
+  std::unique_ptr<EventSink> events =
       make_sink(words.quiet ? Progress::kQuiet : parse_progress(words.progress), duplicate(2).release());
   options.events = events.get();
-  const BuildResult result = build(options);
+  const BuildResult result = build_or_be_interrupted(options);
+  for (const std::string& line : result.warnings) {
+    events->tell({.kind = Event::Kind::kNote, .text = line});
+  }
   if (result.steps > 0) {
     events->tell({.kind = Event::Kind::kNote,
                   .text = fmt::format("{} steps, {} of them from the cache", result.steps, result.cached)});
   }
+  events.reset();  // all is shown by then
   // With "--output -" the standard output is the archive's.
   const std::optional<OutputPlan> output = parse_output(options.output);
   if (result.image && !(output && output->destination == "-")) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "build/builder.h"
@@ -15,7 +16,10 @@ struct BuildArguments {
       cache_from, cache_to;
   engine::RunOptions limits;
   std::string shm_size;
-  bool no_cache = false, pull = false, check = false, explain_cache = false, quiet = false;
+  std::vector<std::string> hosts, annotations;
+  std::string cgroup_parent, metadata_file, call;
+  std::vector<std::pair<std::string, std::string>> docker_flags;  // see docker_flags.h
+  bool no_cache = false, pull = false, check = false, explain_cache = false, quiet = false, push = false;
 };
 
 // NAME=VALUE lists into maps, checked. Throws.

@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "build/cache_image.h"
@@ -50,6 +51,11 @@ struct BuildOptions {
   std::vector<std::string> uncached_stages;  // --no-cache-filter
   engine::RunOptions limits;  // of RUN: its `limits` and `ulimits` alone
   std::string shm_size;       // of /dev/shm in RUN; "" is the usual one
+  std::string cgroup_parent;  // where the cgroups of RUNs are made; "" is the usual place
+  std::vector<std::pair<std::string, std::string>> hosts;  // name and address, for /etc/hosts in RUN
+  std::map<std::string, std::string> annotations;          // of the manifest
+  std::string metadata_file;                               // digests and names as JSON, for programs
+  bool push = false;                                       // the tags, to their registries
   bool pull = false;
   bool explain_cache = false;
   bool shell_on_error = false;
@@ -61,6 +67,7 @@ struct BuildResult {
   std::optional<image::Digest> manifest;
   size_t steps = 0;
   size_t cached = 0;
+  std::vector<std::string> warnings;  // of the build checks, as lines
 };
 
 // Throws an Error with the place in the Dockerfile; the code is that of the RUN that failed, if one did.

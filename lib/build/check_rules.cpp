@@ -1,4 +1,5 @@
-// The rules themselves, in three groups: text, FROM lines, stages.
+// The rules themselves, in three groups: text, FROM lines, stages. A rule's message is a part of its name, so to speak:
+// scripts look for it, so it is BuildKit's to the letter.
 #include <algorithm>
 #include <cctype>
 
@@ -22,15 +23,15 @@ void check_stage_line(const Instruction& instruction, CheckList& list) {
     return;
   }
   if (from.name != from.name_as_written) {
-    list.add("StageNameCasing", instruction, fmt::format("stage name '{}' should be in lower case", from.name_as_written));
+    list.add("StageNameCasing", instruction, fmt::format("Stage name '{}' should be lowercase", from.name_as_written));
   }
   const Casing keyword = casing_of(instruction.keyword);
   if (keyword != Casing::kMixed && casing_of(from.as_keyword) != keyword) {
     list.add("FromAsCasing", instruction,
-             fmt::format("'{}' and '{}' should be written in the same case", instruction.keyword, from.as_keyword));
+             fmt::format("'{}' and '{}' keywords' casing do not match", from.as_keyword, instruction.keyword));
   }
   if (from.name == "scratch" || from.name == "context") {
-    list.add("ReservedStageName", instruction, fmt::format("'{}' is a reserved word, not a name for a stage", from.name));
+    list.add("ReservedStageName", instruction, fmt::format("Stage name should not use the same name as reserved stage {}", text::quoted(from.name)));
   }
 }
 
@@ -43,8 +44,8 @@ void check_description(const Instruction& instruction, const std::vector<std::st
   const std::string first = comment.substr(0, comment.find(' '));
   if (std::find(names.begin(), names.end(), first) == names.end()) {
     list.add("InvalidDefinitionDescription", instruction,
-             fmt::format("the comment should be '# {} <description>', or stand apart",
-                         names.size() == 1 ? names.front() : "<name>"));
+             fmt::format("Comment for {} should follow the format: `# {} <description>`", instruction.name(),
+                         names.size() == 1 ? names.front() : "<arg_key>"));
   }
 }
 
@@ -83,8 +84,8 @@ void check_casing(const Recipe& recipe, CheckList& list) {
   for_each_instruction(recipe, [&](const Instruction& instruction) {
     if (casing_of(instruction.keyword) != most) {
       list.add("ConsistentInstructionCasing", instruction,
-               fmt::format("'{}' should be in {} case like most instructions of this file", instruction.keyword,
-                           most == Casing::kLower ? "lower" : "upper"));
+               fmt::format("Command '{}' should match the case of the command majority ({})", instruction.keyword,
+                           most == Casing::kLower ? "lowercase" : "uppercase"));
     }
   });
 }
@@ -109,8 +110,8 @@ void check_secret(std::string_view instruction_name, const std::string& key, con
                   CheckList& list) {
   if (looks_secret(key)) {
     list.add("SecretsUsedInArgOrEnv", instruction,
-             fmt::format("a secret in {} '{}' stays in the image for all to read; use RUN --mount=type=secret",
-                         instruction_name, key));
+             fmt::format("Do not use ARG or ENV instructions for sensitive data ({} {})", instruction_name,
+                         text::quoted(key)));
   }
 }
 
@@ -126,7 +127,8 @@ struct StageChecker {
   void once(const Instruction*& before, const Instruction& instruction) const {
     if (before != nullptr) {
       list.add("MultipleInstructionsDisallowed", before->place,
-               fmt::format("only the last {} of a stage counts: this one is ignored", instruction.name()),
+               fmt::format("Multiple {} instructions should not be used in the same stage because only the last one will be used",
+                           instruction.keyword),
                instruction.comments);
     }
     before = &instruction;
@@ -135,8 +137,8 @@ struct StageChecker {
   void command(const CommandLine& command, const Instruction& instruction) const {
     if (command.form == CommandLine::Form::kShell && !shell_set) {
       list.add("JSONArgsRecommended", instruction,
-               fmt::format("as a JSON array, {} gets signals itself instead of a shell that keeps them",
-                           instruction.name()));
+               fmt::format("JSON arguments recommended for {} to prevent unintended behavior related to OS signals",
+                           instruction.keyword));
     }
   }
 
@@ -144,23 +146,24 @@ struct StageChecker {
     for (const KeyValue& pair : values) {
       if (pair.legacy_form) {
         list.add("LegacyKeyValueFormat", instruction,
-                 fmt::format("write {} {}=value: the form without = is an old one", instruction.name(), pair.key));
+                 fmt::format("\"{0} key=value\" should be used instead of legacy \"{0} key value\" format", instruction.keyword));
       }
     }
   }
 
   void expose(const Expose& written, const Instruction& instruction) const {
-    for (const std::string& text : written.ports) {
-      if (text.find('$') != std::string::npos) {
+    for (const std::string& word : written.ports) {
+      if (word.find('$') != std::string::npos) {
         continue;
       }
+      const std::string text = expand(word, Variables{}, {}).text;  // without its quotes
       const Ports ports = parse_ports(text);
       if (ports.upper_protocol) {
-        list.add("ExposeProtoCasing", instruction, fmt::format("the protocol in '{}' should be in lower case", text));
+        list.add("ExposeProtoCasing", instruction, fmt::format("Defined protocol '{}' in EXPOSE instruction should be lowercase", text));
       }
       if (ports.mapping) {
         list.add("ExposeInvalidFormat", instruction,
-                 fmt::format("'{}' names an address or a port of the host: EXPOSE is about the container's", text));
+                 fmt::format("EXPOSE instruction should not define an IP address or host-port mapping, found '{}'", text));
       }
     }
   }
@@ -190,8 +193,8 @@ struct StageChecker {
     } else if (const Workdir* workdir = std::get_if<Workdir>(&step.instruction.body)) {
       if (!workdir_set && !workdir->path.starts_with('/')) {
         list.add("WorkdirRelativePath", written,
-                 fmt::format("'{}' depends on the working directory of the base image: start with an absolute one",
-                             workdir->path));
+                 fmt::format("Relative workdir {} can have unexpected results if the base image changes",
+                             text::quoted(workdir->path)));
       }
       workdir_set = true;
     } else if (const Expose* ports = std::get_if<Expose>(&written.body)) {
@@ -211,19 +214,20 @@ bool environment_known(const Plan& plan, const Stage& stage, const CheckInput& i
     at = &plan.stages[at->base.stage];
   }
   return at->base.kind == Origin::Kind::kScratch ||
-         (at->base.kind == Origin::Kind::kImage && input.base_image && input.base_image(*at).has_value());
+         (input.base_image && input.base_image(*at).has_value());
 }
 
-std::string did_you_mean_variable(std::string_view name, const Variables& variables) {
+std::string suggestion(std::string_view name, const Variables& variables, const char* sign) {
   const std::vector<std::string> names = variables.names();
-  return text::did_you_mean(name, names);
+  const std::optional<std::string> near = text::closest(name, names);
+  return near ? fmt::format(" (did you mean {}{}?)", sign, *near) : "";
 }
 
 }  // namespace
 
 void check_text(const Recipe& recipe, CheckList& list) {
   for (const Place& place : recipe.file.empty_continuations) {
-    list.add("NoEmptyContinuation", place, "an empty line within an instruction will be an error one day");
+    list.add("NoEmptyContinuation", place, "Empty continuation line");
   }
   for (const Instruction& instruction : recipe.global_arguments) {
     check_descriptions(instruction, list);
@@ -233,14 +237,14 @@ void check_text(const Recipe& recipe, CheckList& list) {
     check_stage_line(stage.from, list);
     const std::string& name = std::get<From>(stage.from.body).name;
     if (!name.empty() && !names.insert(name).second) {
-      list.add("DuplicateStageName", stage.from, fmt::format("there is a stage '{}' above already", name));
+      list.add("DuplicateStageName", stage.from, fmt::format("Duplicate stage name {}, stage names should be unique", text::quoted(name)));
     }
   }
   for_each_instruction(recipe, [&](const Instruction& instruction) {
     check_descriptions(instruction, list);
     if (std::holds_alternative<Maintainer>(instruction.body)) {
       list.add("MaintainerDeprecated", instruction,
-               "MAINTAINER is an old form: write LABEL org.opencontainers.image.authors=\"…\"");
+               "Maintainer instruction is deprecated in favor of using label");
     }
   });
   check_casing(recipe, list);
@@ -261,8 +265,7 @@ void check_from_lines(const Recipe& recipe, const Plan& plan, const CheckInput& 
       for (const std::string& name : expand(*text, plan.globals, {.escape = plan.escape}).unset) {
         if (!known.contains(name)) {
           list.add("UndefinedArgInFrom", stage.from,
-                   fmt::format("'{}' is declared by no ARG before the first FROM{}", name,
-                               did_you_mean_variable(name, known)));
+                   fmt::format("FROM argument '{}' is not declared{}", name, suggestion(name, known, "")));
         }
       }
     }
@@ -271,14 +274,15 @@ void check_from_lines(const Recipe& recipe, const Plan& plan, const CheckInput& 
       if (platform.unset.empty() && platform.used == std::vector<std::string>{"TARGETPLATFORM"} &&
           platform.text == plan.globals.get("TARGETPLATFORM")) {
         list.add("RedundantTargetPlatform", stage.from,
-                 fmt::format("--platform={} is what FROM does anyway", from.platform));
+                 fmt::format("Setting platform to predefined {} in FROM is redundant as this is the default behavior",
+                             from.platform));
       }
       if (platform.unset.empty() && platform.used.empty()) {
         const Platform constant = parse_platform(platform.text);
         if (from.name.find(constant.os) == std::string::npos &&
             from.name.find(constant.architecture) == std::string::npos) {
           list.add("FromPlatformFlagConstDisallowed", stage.from,
-                   fmt::format("a fixed --platform={} makes the image useless on other platforms", platform.text));
+                   fmt::format("FROM --platform flag should not use constant value {}", text::quoted(platform.text)));
         }
       }
     }
@@ -294,7 +298,7 @@ void check_default_arguments(const Recipe& recipe, const PlanOptions& defaults, 
       image::parse_reference(expand(from.image, values, {.escape = recipe.file.escape}).text);
     } catch (const Error&) {
       list.add("InvalidDefaultArgInFrom", stage.from,
-               fmt::format("without --build-arg, '{}' names no image: give the ARG a default value", from.image));
+               fmt::format("Default value for ARG {} results in empty or invalid base image name", from.image));
     }
   }
 }
@@ -316,7 +320,8 @@ void check_copy_source(const Copy& copy, const Instruction& instruction, const I
     }
     const bool whole_context = path.empty() || path == ".";
     if (whole_context ? all : ignore.excludes(path)) {
-      list.add("CopyIgnoredFile", instruction, fmt::format("'{}' is left out by the ignore file", source));
+      list.add("CopyIgnoredFile", instruction, fmt::format("Attempting to {} file {} that is excluded by .dockerignore", copy.add ? "Add" : "Copy",
+                           text::quoted(path.empty() ? source : std::string(path))));
     }
   }
 }
@@ -338,18 +343,18 @@ void check_stage(const Plan& plan, const Stage& stage, const EvaluatedStage& eva
     for (const std::string& name : evaluated.steps[index].unset) {
       if (known) {
         list.add("UndefinedVar", written,
-                 fmt::format("'${}' has no value here{}", name,
-                             did_you_mean_variable(name, evaluated.scope.environment)));
+                 fmt::format("Usage of undefined variable '${}'{}", name,
+                             suggestion(name, evaluated.scope.environment, "$")));
       }
     }
   }
-  if (stage.base.kind == Origin::Kind::kImage && input.base_image) {
+  if (stage.base.kind != Origin::Kind::kStage && input.base_image) {
     const std::optional<BaseImage> image = input.base_image(stage);
     const Platform wanted = stage.platform.value_or(input.plan.target_platform);
     if (image && (image->platform.os != wanted.os || image->platform.architecture != wanted.architecture)) {
       list.add("InvalidBaseImagePlatform", stage.place,
-               fmt::format("{} is an image for {}, wanted is {}", stage.from.image, image->platform.text(),
-                           wanted.text()));
+               fmt::format("Base image {} was pulled with platform {}, expected {} for current build", stage.from.image,
+                           text::quoted(image->platform.text()), text::quoted(wanted.text())));
     }
   }
 }

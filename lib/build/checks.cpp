@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <tuple>
 
 #include "base/text.h"
 #include "build/check_list.h"
@@ -46,8 +47,7 @@ EvaluatedStage evaluate_in_turn(const Plan& plan, const Stage& stage, const Chec
   if (stage.base.kind == Origin::Kind::kStage) {
     return evaluate_stage(plan, stage.index, done[stage.base.stage].scope);
   }
-  const std::optional<BaseImage> image =
-      stage.base.kind == Origin::Kind::kImage && input.base_image ? input.base_image(stage) : std::nullopt;
+  const std::optional<BaseImage> image = input.base_image ? input.base_image(stage) : std::nullopt;
   return evaluate_stage(plan, stage.index, scope_of_image(image ? image->environment : std::vector<std::string>{}));
 }
 
@@ -96,7 +96,7 @@ void CheckList::add(std::string_view rule, const Place& place, std::string messa
 
 CheckResult CheckList::take() {
   std::stable_sort(findings_.begin(), findings_.end(), [](const Finding& a, const Finding& b) {
-    return a.place.source == b.place.source && a.place.line < b.place.line;
+    return std::tie(a.place.source->name, a.place.line) < std::tie(b.place.source->name, b.place.line);
   });
   return {std::move(findings_), std::move(options_)};
 }
@@ -115,8 +115,13 @@ CheckResult check_recipe(const Recipe& recipe, const CheckInput& input) {
   CheckList list(options);
   check_text(recipe, list);
   PlanOptions plan_options = input.plan;
-  plan_options.check_all_stages = plan_options.target.empty();
-  const Plan plan = plan_stages(recipe, plan_options);
+  plan_options.check_all_stages = plan_options.target.empty() && input.stages == CheckInput::Stages::kAll;
+  Plan plan = plan_stages(recipe, plan_options);
+  for (const size_t index : std::vector<size_t>(plan.order)) {
+    if (const std::optional<BaseImage> image = input.base_image ? input.base_image(plan.stages[index]) : std::nullopt) {
+      add_triggers(plan, index, image->on_build);
+    }
+  }
   check_from_lines(recipe, plan, input, list);
   std::vector<EvaluatedStage> evaluated(plan.stages.size());
   for (const size_t index : plan.order) {
@@ -157,6 +162,18 @@ std::string format_findings(const std::vector<Finding>& findings) {
   return text + (findings.empty()       ? "no findings\n"
                  : findings.size() == 1 ? "1 finding\n"
                                         : fmt::format("{} findings\n", findings.size()));
+}
+
+std::vector<std::string> summary_of(const std::vector<Finding>& findings) {
+  std::vector<std::string> lines;
+  if (!findings.empty()) {
+    lines.push_back(fmt::format("{} found (jigsaw build --check shows the lines):",
+                                findings.size() == 1 ? "1 warning" : fmt::format("{} warnings", findings.size())));
+  }
+  for (const Finding& finding : findings) {
+    lines.push_back(fmt::format(" - {}: {} (line {})", finding.rule, finding.message, finding.place.line));
+  }
+  return lines;
 }
 
 }  // namespace jigsaw::build

@@ -39,10 +39,13 @@ CheckOptions parse_check_options(std::string_view text);
 // What is known of the image a stage is FROM.
 struct BaseImage {
   std::vector<std::string> environment;  // "NAME=value"
+  std::vector<std::string> on_build;     // its triggers
   Platform platform;
 };
 struct CheckInput {
-  PlanOptions plan;                       // the build's; without a target all stages are checked
+  enum class Stages { kAll, kNeeded };
+  PlanOptions plan;  // the build's
+  Stages stages = Stages::kAll;  // without a target; with one, those that it needs
   const IgnoreMatcher* ignore = nullptr;  // the context's, for CopyIgnoredFile
   // The base image of a stage, if it is at hand. What depends on it is left unchecked otherwise.
   std::function<std::optional<BaseImage>(const Stage&)> base_image;
@@ -62,5 +65,7 @@ CheckResult check_recipe(const Recipe& recipe, const CheckInput& input);
 std::string rule_address(std::string_view rule);
 // The findings as text, each with its line and a caret; with a last line that counts them.
 std::string format_findings(const std::vector<Finding>& findings);
+// One line each, for the end of a build; nothing without findings.
+std::vector<std::string> summary_of(const std::vector<Finding>& findings);
 
 }  // namespace jigsaw::build

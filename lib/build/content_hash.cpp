@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "build/interruption.h"
 
 namespace jigsaw::build {
 namespace {
@@ -36,6 +37,7 @@ FileHashes::Hash hash_file(int fd) {
   image::Hasher hasher;
   static thread_local std::array<char, 256 << 10> buffer;
   while (true) {
+    Interruption::check();
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) {
       continue;

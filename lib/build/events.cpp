@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/explain.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "build/live_sink.h"
 
 namespace jigsaw::build {
 namespace {
@@ -47,7 +49,7 @@ class PlainSink : public EventSink {
       case Event::Kind::kOutput:
         return write_line(fd_, fmt::format("{}{}{}{}\n", dim_, where, off_, event.text));
       case Event::Kind::kFailed:
-        return write_line(fd_, fmt::format("{}{}{}{}\n", red_, where, event.text, off_));
+        return write_line(fd_, fmt::format("{}{}{} FAILED{}\n", red_, where, text::printable_line(event.text), off_));
       case Event::Kind::kExplain:
         return write_line(fd_, fmt::format("{}  cache: {}\n", where, event.text));
       case Event::Kind::kNote:
@@ -90,9 +92,15 @@ class QuietSink : public EventSink {
   void tell(const Event&) override {}
 };
 
-bool shows_colours(int fd) {
+bool can_move_its_cursor(int fd) {
   const char* term = std::getenv("TERM");
-  return ::isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr && term != nullptr && std::string_view(term) != "dumb";
+  return ::isatty(fd) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+// https://no-color.org
+bool wants_colours() {
+  const char* no = std::getenv("NO_COLOR");
+  return no == nullptr || *no == '\0';
 }
 
 }  // namespace
@@ -117,7 +125,11 @@ std::unique_ptr<EventSink> make_sink(Progress progress, int fd) {
   if (progress == Progress::kJson) {
     return std::make_unique<JsonSink>(fd);
   }
-  if (progress == Progress::kTty || (progress == Progress::kAuto && shows_colours(fd))) {
+  const bool is_terminal = can_move_its_cursor(fd);
+  if (is_terminal && progress != Progress::kPlain && !explain::on()) {
+    return std::make_unique<LiveSink>(fd, wants_colours() ? Screen::Colours::kOn : Screen::Colours::kOff);
+  }
+  if (progress == Progress::kTty && wants_colours()) {
     return std::make_unique<PlainSink>(fd, "\033[2m", "\033[1m", "\033[31m", "\033[0m");
   }
   return std::make_unique<PlainSink>(fd, "", "", "", "");

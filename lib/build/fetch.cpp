@@ -1,6 +1,7 @@
 #include "build/fetch.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "build/archive.h"
 #include "build/glob.h"
+#include "build/interruption.h"
 #include "build/tree.h"
 #include "image/decompress.h"
 #include "process/exec.h"
@@ -43,7 +45,13 @@ process::ExitStatus run_helper(const Helper& helper) {
       });
   child.release();
   child.wait_started();
-  return child.wait();
+  pollfd end{child.pidfd(), POLLIN, 0};
+  while (::poll(&end, 1, -1) < 0) {
+    Interruption::check();
+  }
+  const process::ExitStatus status = child.wait();
+  Interruption::check();  // a Ctrl-C ended it too, before we saw it
+  return status;
 }
 
 enum class Failure { kThrow, kTell };

@@ -9,11 +9,6 @@ namespace {
 
 constexpr size_t kTextWidth = 60;  // characters of an instruction that are shown
 
-bool makes_layer(const Body& body) {
-  return std::holds_alternative<Run>(body) || std::holds_alternative<Copy>(body) ||
-         std::holds_alternative<Workdir>(body);
-}
-
 std::string origin_name(const Plan& plan, const Origin& origin) {
   switch (origin.kind) {
     case Origin::Kind::kStage: return plan.stages[origin.stage].label;
@@ -111,7 +106,7 @@ std::string facts_of(const GraphStep& step) {
     text += fmt::format(" {:>8}", text::human_size(*step.size));
   }
   if (step.cached) {
-    text += *step.cached ? "  cached" : "  built";
+    text += *step.cached ? "  cached" : "  to build";
   }
   return text;
 }
@@ -206,6 +201,11 @@ std::string draw_arrows(const Graph& graph, const std::vector<Box>& boxes) {
 }
 
 }  // namespace
+
+bool makes_layer(const Body& body) {
+  return std::holds_alternative<Run>(body) || std::holds_alternative<Copy>(body) ||
+         std::holds_alternative<Workdir>(body);
+}
 
 Graph make_graph(const Plan& plan, const std::map<size_t, StageFacts>& facts) {
   Graph graph;

@@ -5,7 +5,7 @@
 //       base                 FROM debian:12                   80.0MB
 //         RUN make                                    layer   1.20MB  cached
 //     * final                FROM scratch
-//         COPY --from=base /app /app                  layer   16.4kB  built
+//         COPY --from=base /app /app                  layer   16.4kB  to build
 //         ^ takes files from base
 //     never built: docs
 //     the image has 1 layer on its base, 16.4kB in all; 81.2MB stay behind in other stages
@@ -49,6 +49,8 @@ struct StageFacts {
   std::vector<std::optional<uint64_t>> sizes;
   std::vector<std::optional<bool>> cached;
 };
+// RUN, COPY, ADD and WORKDIR make layers.
+bool makes_layer(const Body& body);
 // The plan as a picture; `facts` by stage index.
 Graph make_graph(const Plan& plan, const std::map<size_t, StageFacts>& facts = {});
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "build/glob.h"
+#include "build/interruption.h"
 #include "unionfs/whiteout.h"
 
 namespace jigsaw::build {
@@ -240,6 +241,7 @@ void copy_content(int source, int target, const std::string& name) {
   check(::fstat(source, &status), "stat {}", name);
   auto left = static_cast<uint64_t>(status.st_size);
   while (left >= kCopyInKernel) {
+    Interruption::check();
     const ssize_t got = ::copy_file_range(source, nullptr, target, nullptr, left, 0);
     if (got <= 0) {
       break;  // another file system, or one that can't: read and write below
@@ -248,6 +250,7 @@ void copy_content(int source, int target, const std::string& name) {
   }
   static thread_local std::array<char, kCopyInKernel> buffer;
   while (true) {
+    Interruption::check();
     const ssize_t got = ::read(source, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) {
       continue;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "build/interruption.h"
 #include "image/layer_create.h"
 
 namespace jigsaw::build {
@@ -14,7 +15,10 @@ Layer seal_layer(const image::Store& store, const std::string& upper, const std:
     options.newest = epoch->tv_sec;
   }
   image::BlobWriter blob = store.new_blob();
-  image::create_layer(upper, options, [&](std::string_view bytes) { blob.write(bytes); });
+  image::create_layer(upper, options, [&](std::string_view bytes) {
+    Interruption::check();
+    blob.write(bytes);
+  });
   const uint64_t size = blob.size();
   const image::Digest digest = blob.commit();
   return {store.adopt_layer(upper, digest, parents),

@@ -104,7 +104,9 @@ OutputRelay::OutputRelay(EventSink* events, Event pattern) {
   process::Child child = process::spawn(
       {.why = "it reads what the RUN prints while we wait for the RUN"}, [&](process::Gate&) -> int {
         ::signal(SIGPIPE, SIG_IGN);
-        ::signal(SIGINT, SIG_IGN);  // a Ctrl-C ends the RUN, then its output ends
+        for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+          ::signal(number, SIG_IGN);  // they end the RUN; then its output ends
+        }
         output.write_end.reset();
         kept.read_end.reset();
         return relay(output.read_end.get(), kept.write_end.get(), Lines(events, std::move(pattern)));

@@ -87,7 +87,10 @@ runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& shar
     static_cast<rootfs::Mount&>(point) = std::move(mount);
     spec.mounts.push_back(std::move(point));
   }
-  const std::string hosts = fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", kHostname);
+  std::string hosts = fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", kHostname);
+  for (const auto& [name, address] : plan.hosts) {
+    hosts += fmt::format("{}\t{}\n", address, name);
+  }
   spec.mounts.push_back(bound_file(shared_file(shared + "/hosts", hosts), "/etc/hosts"));
   if (is_host_network(plan)) {
     const std::string resolv = files::read_if_exists("/etc/resolv.conf", 1 << 20).value_or("");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "build/instructions.h"
@@ -17,6 +18,7 @@ struct RunPlan {
   std::string user;  // as USER has it
   Run::Network network = Run::Network::kDefault;
   std::string default_network = "default";
+  std::vector<std::pair<std::string, std::string>> hosts;  // name and address, besides localhost
 };
 
 // `image` is the file system that the RUN starts on: users are looked up there. `shared` is a directory for the

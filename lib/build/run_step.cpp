@@ -2,13 +2,16 @@
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "build/glob.h"
+#include "build/interruption.h"
 #include "build/layers.h"
 #include "build/output_relay.h"
 #include "build/owner.h"
@@ -94,6 +97,9 @@ bool StageRunner::run_step(const Run& run, Mode mode) {
   inputs.add("the directory", working_directory_of(result_));
   inputs.add("the user", config.user);
   inputs.add("the network", fmt::format("{} {}", static_cast<int>(run.network), workshop_.options.network));
+  for (const auto& [name, address] : workshop_.options.hosts) {
+    inputs.add("the host " + name, address);
+  }
   if (call.script) {
     inputs.add("the script", call.script->content);
   }
@@ -104,7 +110,8 @@ bool StageRunner::run_step(const Run& run, Mode mode) {
                  .directory = working_directory_of(result_),
                  .user = config.user,
                  .network = run.network,
-                 .default_network = workshop_.options.network};
+                 .default_network = workshop_.options.network,
+                 .hosts = workshop_.options.hosts};
     for (const KeyValue& proxy : proxy_arguments(workshop_.plan)) {
       if (!current.scope->environment.contains(proxy.key)) {
         plan.environment.push_back(proxy.key + "=" + proxy.value);
@@ -128,9 +135,13 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
     layer.make_directories(layer.tree().resolve(plan.directory), {.mode = 0755, .time = workshop_.epoch});
   }
   mounts.prepare(room, call.script, plan.environment);
+  const std::string name = workshop_.run_states->prefix() + "-" + files::random_hex(4);
   Tree before(below);
   runtime::Spec spec = run_spec(plan, before, workshop_.shared);
   limit(spec, workshop_.options);
+  if (!workshop_.options.cgroup_parent.empty()) {
+    spec.cgroups_path = fmt::format("{}/jigsaw-{}", workshop_.options.cgroup_parent, name);
+  }
   mounts.add_to(spec);
   const Stubs stubs(before, spec);
   std::vector<std::string> lowers = below;
@@ -139,7 +150,7 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
     lowers.push_back(room + "/empty");
   }
   runtime::Surroundings surroundings{.state_root = workshop_.run_states->directory(),
-                                     .id = workshop_.run_states->prefix() + "-" + files::random_hex(4)};
+                                     .id = name};
   surroundings.root_mount = [&] {
     mounts.attach_all();
     return unionfs::mount_overlay({.lowers = lowers, .upper = upper, .work = work, .is_volatile = true},
@@ -153,11 +164,16 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
   process::ExitStatus status;
   {
     const OutputRelay::Redirection redirection = relay.redirect();
-    status = runtime::run(spec, surroundings, {}, &oom);
+    status = runtime::run(spec, surroundings, {.requests = process::SuperviseOptions::Requests::kEnd}, &oom);
   }
   const std::vector<std::string> lines = relay.finish();
+  Interruption::check();
   if (status.exit_code() != 0) {
     if (workshop_.options.shell_on_error) {
+      tell(Event::Kind::kNote, "--on-error shell: the file system as the failed command left it; leave it with exit");
+      if (workshop_.options.events != nullptr) {
+        workshop_.options.events->hand_over(EventSink::Until::kEnd);
+      }
       open_shell(spec, surroundings, work);
     }
     throw Error(failure_text(plan.words, status, oom, lines), disk_hint(upper), status.exit_code());
@@ -168,8 +184,11 @@ void StageRunner::execute_run(RunPlan plan, RunMounts& mounts, const Invocation&
 void StageRunner::open_shell(runtime::Spec spec, runtime::Surroundings surroundings, const std::string& work) const {
   files::remove_tree(work);  // the overlay of the failed command has marked it as used
   files::make_directories(work, 0700);
-  tell(Event::Kind::kNote, "--on-error shell: the file system as the failed command left it; leave it with exit");
   spec.process->args = {"/bin/sh"};
+  spec.process->terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+  if (const char* term = std::getenv("TERM"); spec.process->terminal && term != nullptr) {
+    spec.process->env.push_back(fmt::format("TERM={}", term));
+  }
   surroundings.id = workshop_.run_states->prefix() + "-" + files::random_hex(4);
   try {
     runtime::run(spec, surroundings);

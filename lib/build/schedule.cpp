@@ -11,7 +11,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/sys.h"
 #include "build/bases.h"
+#include "build/interruption.h"
 #include "process/spawn.h"
 
 namespace jigsaw::build {
@@ -24,11 +26,22 @@ class Schedule {
   explicit Schedule(Workshop& workshop) : workshop_(workshop) {}
 
   void run() {
+    try {
+      go_through();
+    } catch (const Error&) {
+      end_the_others();
+      throw;
+    }
+  }
+
+ private:
+  void go_through() {
     while (true) {
       advance_by_cache();
       if (left() == 0) {
         return;
       }
+      Interruption::check();
       const std::vector<size_t> ready = stuck();
       if (ready.size() == 1 && children_.empty()) {
         if (runners_.at(ready[0])->advance(Mode::kExecute)) {
@@ -45,7 +58,17 @@ class Schedule {
     }
   }
 
- private:
+  // They are asked, not killed: each takes down what it has set up.
+  void end_the_others() {
+    for (const auto& [index, child] : children_) {
+      sys::send_signal(child.pidfd(), SIGTERM, "another stage has failed: the build ends");
+    }
+    for (auto& [index, child] : children_) {
+      child.wait();
+    }
+    children_.clear();
+  }
+
   size_t left() const {
     size_t count = 0;
     for (const size_t index : workshop_.plan.order) {
@@ -139,15 +162,16 @@ class Schedule {
       if (errno != EINTR) {
         throw system_error(errno, "wait for a stage");
       }
+      Interruption::check();
     }
     for (size_t i = 0; i < waiting.size(); ++i) {
       if ((waiting[i].revents & POLLIN) == 0) {
         continue;
       }
-      process::Child& child = children_.at(indices[i]);
+      process::Child child = std::move(children_.at(indices[i]));
+      children_.erase(indices[i]);
       child.wait_reached(kBuilt);  // throws what the stage threw
       child.wait();
-      children_.erase(indices[i]);
       StageRunner& runner = *runners_.at(indices[i]);
       runner.read_result(files::read(result_file(indices[i])));
       if (runner.finished()) {

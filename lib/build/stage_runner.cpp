@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "build/glob.h"
+#include "build/graph.h"
+#include "build/interruption.h"
 #include "build/layers.h"
 #include "build/owner.h"
 
@@ -67,9 +69,7 @@ StageRunner::StageRunner(Workshop& workshop, size_t stage, StageResult base)
   result_.config.config.on_build.clear();
   result_.steps = result_.cached = 0;
   for (const Step& step : evaluated_.steps) {
-    const Body& body = step.instruction.body;
-    layer_steps_ += std::holds_alternative<Run>(body) || std::holds_alternative<Copy>(body) ||
-                    std::holds_alternative<Workdir>(body);
+    layer_steps_ += makes_layer(step.instruction.body) ? 1 : 0;
   }
 }
 
@@ -94,6 +94,9 @@ bool StageRunner::advance(Mode mode) {
         return false;
       }
     } catch (Error& error) {
+      if (makes_layer(instruction.body)) {
+        tell(Event::Kind::kFailed, instruction.text);
+      }
       if (error.message().find(instruction.place.source->name + ":") == 0) {
         throw;
       }
@@ -211,6 +214,23 @@ bool StageRunner::may_use_cache() const {
   return workshop_.options.use_cache && std::find(without.begin(), without.end(), stage.label) == without.end();
 }
 
+namespace {
+
+// Who waits for another build can be interrupted, so it asks again and again.
+files::Lock lock_step(const image::Store& store, const StepInputs& inputs) {
+  const image::Digest key = inputs.key();
+  while (true) {
+    if (std::optional<files::Lock> lock = store.try_lock_content(key)) {
+      return std::move(*lock);
+    }
+    Interruption::check();
+    constexpr timespec kPause{0, 10'000'000};
+    ::nanosleep(&kPause, nullptr);
+  }
+}
+
+}  // namespace
+
 std::string StageRunner::place_name() const { return fmt::format("stage {} step {}", stage_, position_); }
 
 bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, Below below, const Make& make) {
@@ -226,18 +246,19 @@ bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, 
     return false;
   }
   if (workshop_.options.explain_cache) {
-    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text);
+    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text, 0, hit ? step_result->layer.blob.size : 0);
     tell(Event::Kind::kExplain, hit               ? "hit: a step with the same inputs made this layer"
                                 : may_use_cache() ? "miss: " + workshop_.last.reason(place_name(), inputs)
                                                   : "not asked: --no-cache");
   } else {
-    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text);
+    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text, 0, hit ? step_result->layer.blob.size : 0);
   }
   workshop_.last.note(place_name(), inputs);
   if (!hit) {
+    Interruption::check();
     const auto start = std::chrono::steady_clock::now();
     // Two builds of the same thing: the second waits here and then finds what the first one made.
-    const files::Lock lock = workshop_.store.lock_content(inputs.key());
+    const files::Lock lock = lock_step(workshop_.store, inputs);
     step_result = may_use_cache() ? workshop_.cache.find(inputs, parents) : std::nullopt;
     if (!step_result) {
       const std::vector<std::string> lower = below == Below::kParents ? lowers() : std::vector<std::string>{};

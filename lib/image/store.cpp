@@ -139,6 +139,10 @@ files::Lock Store::lock_content(const Digest& digest) const {
   return files::Lock::take(fmt::format("{}/locks/content-{}", root_, digest.hex()));
 }
 
+std::optional<files::Lock> Store::try_lock_content(const Digest& digest) const {
+  return files::Lock::try_take(fmt::format("{}/locks/content-{}", root_, digest.hex()));
+}
+
 std::string Store::blob_path(const Digest& digest) const {
   return fmt::format("{}/blobs/{}/{}", root_, digest.algorithm_name(), digest.hex());
 }

@@ -99,6 +99,7 @@ class Store {
   files::Lock use() const;
   // One at a time for one piece of content ("ten pulls fetch a layer once"): the second waits and then finds it there.
   files::Lock lock_content(const Digest& digest) const;
+  std::optional<files::Lock> try_lock_content(const Digest& digest) const;  // nothing while somebody else has it
 
   // --- blobs
   bool has_blob(const Digest& digest) const;

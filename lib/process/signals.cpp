@@ -32,6 +32,10 @@ bool told_by_terminal(const signalfd_siginfo& received, const Child& child) {
   return keys && received.ssi_code == SI_KERNEL && ::getpgid(child.pid()) == ::getpgrp();
 }
 
+bool is_request_to_end(int number) {
+  return number == SIGHUP || number == SIGINT || number == SIGQUIT || number == SIGTERM;
+}
+
 // Reaps whoever has ended. Returns true once that is `child`, which is left to its wait().
 bool reap(const Child& child) {
   while (true) {
@@ -49,22 +53,28 @@ bool reap(const Child& child) {
   }
 }
 
-void hand_on(int signals, const Child& child, int terminal) {
+// Gives the signal that was answered by the child's end, or 0.
+int hand_on(int signals, const Child& child, const SuperviseOptions& options) {
   signalfd_siginfo received{};
   const ssize_t got = ::read(signals, &received, sizeof received);
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
-    return;
+    return 0;
   }
   check(got, "wait for a signal");
   const int number = static_cast<int>(received.ssi_signo);
-  if (number == SIGWINCH && terminal >= 0) {
-    copy_window_size(STDIN_FILENO, terminal);
+  if (options.requests == SuperviseOptions::Requests::kEnd && is_request_to_end(number)) {
+    sys::send_signal(child.pidfd(), SIGKILL, "we are asked to end: the program must not live on");
+    return number;
+  }
+  if (number == SIGWINCH && options.terminal >= 0) {
+    copy_window_size(STDIN_FILENO, options.terminal);
   } else if (number != SIGCHLD && !told_by_terminal(received, child)) {
     sys::send_signal(child.pidfd(), number, "we stand in the program's place: what is sent to us is meant for it");
   }
   if (number == SIGTSTP) {
     ::raise(SIGSTOP);  // Ctrl-Z: the shell waits for us to stop too; its SIGCONT comes here and is handed on
   }
+  return 0;
 }
 
 }  // namespace
@@ -94,6 +104,7 @@ ExitStatus supervise(Child& child, const SuperviseOptions& options) {
   if (options.terminal >= 0) {
     relay.emplace(STDIN_FILENO, STDOUT_FILENO, options.terminal);
   }
+  int ended_by = 0;
   // Reap before waiting: the child may have ended before the descriptor existed, and one SIGCHLD may stand for many.
   while (!reap(child)) {
     pollfd watched[] = {{signals.get(), POLLIN, 0}, {relay ? relay->master() : -1, POLLIN, 0}, {relay ? relay->input() : -1, POLLIN, 0}};
@@ -107,11 +118,15 @@ ExitStatus supervise(Child& child, const SuperviseOptions& options) {
       relay->input_ready();
     }
     if (watched[0].revents != 0) {
-      hand_on(signals.get(), child, options.terminal);
+      const int number = hand_on(signals.get(), child, options);
+      ended_by = ended_by == 0 ? number : ended_by;
     }
   }
   if (relay) {
     relay->drain();
+  }
+  if (ended_by != 0) {
+    ::raise(ended_by);
   }
   return child.wait();
 }

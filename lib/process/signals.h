@@ -28,6 +28,9 @@ struct SuperviseOptions {
   // The master of the program's terminal, or -1: what comes from our stdin goes to it, what it says to our stdout, and
   // SIGWINCH copies the window's size instead of being handed on.
   int terminal = -1;
+  // kEnd: SIGHUP, SIGINT, SIGQUIT and SIGTERM kill the child (as PID 1 of a namespace it would not even notice them), and
+  // reach us once the SignalGuard is gone.
+  enum class Requests { kHandOn, kEnd } requests = Requests::kHandOn;
 };
 // Waits for `child`'s end; meanwhile every signal that reaches us is sent to it (not SIGCHLD, SIGTTIN, SIGTTOU and
 // SIGURG; SIGKILL and SIGSTOP can't be caught; what a key like Ctrl-C sends has reached it already), and orphans that fall

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cgroups/cgroup.h"
+#include "process/signals.h"
 #include "process/status.h"
 #include "rootfs/pivot.h"
 #include "runtime/spec.h"
@@ -52,6 +53,8 @@ struct RunOptions {
   // kDetached: returns once the program runs.
   enum class Mode { kForeground, kDetached } mode = Mode::kForeground;
   bool keep = false;  // do not remove the container at the end
+  // In the foreground: kEnd kills the program where SIGINT, SIGTERM and the like would be handed on to it.
+  process::SuperviseOptions::Requests requests = process::SuperviseOptions::Requests::kHandOn;
   // Called in the parent when all is made, just before the program runs: what it does is seen only after this.
   std::function<void(const State&)> starting;
 };

@@ -12,13 +12,13 @@
 namespace jigsaw::runtime {
 namespace {
 
-process::ExitStatus wait_for_end(Made& made) {
+process::ExitStatus wait_for_end(Made& made, process::SuperviseOptions::Requests requests) {
   if (!made.terminal) {
-    return process::supervise(made.child);
+    return process::supervise(made.child, {.requests = requests});
   }
   const process::RawMode raw(0);
   process::copy_window_size(0, made.terminal.get());
-  return process::supervise(made.child, {.terminal = made.terminal.get()});
+  return process::supervise(made.child, {.terminal = made.terminal.get(), .requests = requests});
 }
 
 void clear_away(Made& made) {
@@ -48,7 +48,7 @@ process::ExitStatus run(const Spec& spec, const Surroundings& surroundings, cons
       made.child.detach();
       return {};
     }
-    const process::ExitStatus status = wait_for_end(made);
+    const process::ExitStatus status = wait_for_end(made, options.requests);
     if (oom != nullptr) {
       *oom = cgroups::oom_notice(made.cgroup);
     }

@@ -369,8 +369,8 @@ TESTS = [outputs, contexts, git_contexts, named_contexts, cache_in_a_directory, 
          full_disk, killed_at_random]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def run_tests(tests, description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--jigsaw", required=True)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
@@ -378,7 +378,7 @@ def main():
         print("skipped: this needs root")
         return 77
     failed = 0
-    for test in [t for t in TESTS if options.only in t.__name__]:
+    for test in [t for t in tests if options.only in t.__name__]:
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="jigsaw-build-") as directory:
             try:
@@ -392,4 +392,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_tests(TESTS, __doc__))

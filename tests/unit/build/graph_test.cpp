@@ -23,8 +23,8 @@ TEST(Graph, TextShowsStagesLayersAndWhatStaysBehind) {
             "  tools                FROM debian                                        80.0MB\n"
             "    RUN make   all                                               layer   1.20MB  cached\n"
             "* stage-2              FROM scratch\n"
-            "    ENV a=1                                                        built\n"
-            "    COPY --from=tools /a /<b>                                    layer   16.4kB  built\n"
+            "    ENV a=1                                                        to build\n"
+            "    COPY --from=tools /a /<b>                                    layer   16.4kB  to build\n"
             "    ^ takes files from tools\n"
             "never built: docs\n"
             "the image has 1 layer on its base, 16.4kB in all; 81.2MB stay behind in other stages\n");

@@ -1,0 +1,32 @@
+// Ctrl-C, and whoever else asks a build to end (SIGINT, SIGTERM, SIGHUP; signal(7)).
+//
+// While an Interruption lives these signals do not kill us: they are noted, and the work throws at the next check(), so
+// that everything is taken down in order and the finished steps stay. A command that runs is killed at once (runtime::run).
+// Who asks again after a second is not kept waiting: then the signal kills.
+#pragma once
+
+#include <signal.h>
+
+#include "base/error.h"
+
+namespace jigsaw::build {
+
+class Interruption {
+ public:
+  Interruption();  // those of the signals that are ignored (nohup(1)) stay so
+  ~Interruption();
+  Interruption(const Interruption&) = delete;
+  Interruption& operator=(const Interruption&) = delete;
+
+  static bool came();
+  // Throws error() if one came.
+  static void check();
+  // "interrupted by SIGINT", with the exit code 128 + its number. Use if came().
+  static Error error();
+
+ private:
+  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction former_[3];
+};
+
+}  // namespace jigsaw::build

@@ -15,7 +15,7 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr size_t kPiece = 1U << 20;  // bytes compressed by themselves, as one member or frame
+constexpr size_t kPiecesAtOnce = 4U << 20;  // bytes in the pieces of all further threads, so that memory stays below 64 MiB
 constexpr unsigned kMostThreads = 4;
 
 }  // namespace
@@ -41,9 +41,10 @@ class Plain : public Compressor::Encoder {
 // does not grow with the number of layers. Each layer may have one; the first ones take what else there is.
 class Budget {
  public:
-  bool take() {
+  bool take(size_t piece) {
     const std::lock_guard guard(mutex_);
-    if (used_ >= std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads)) {
+    const auto most = std::min(kMostThreads, static_cast<unsigned>(kPiecesAtOnce / piece));
+    if (used_ >= std::clamp(std::thread::hardware_concurrency(), 1U, most)) {
       return false;
     }
     ++used_;
@@ -79,7 +80,9 @@ struct Room {
 // Pieces in order: the caller fills them and empties them, threads pack whichever is next.
 class Packing : public Compressor::Encoder {
  public:
-  Packing(Compression kind, Compressor::Read source) : kind_(kind), source_(std::move(source)) { start_thread(); }
+  Packing(Compression kind, Compressor::Read source) : kind_(kind), source_(std::move(source)), size_(piece_size(kind)) {
+    start_thread();
+  }
   ~Packing() override {
     {
       const std::lock_guard guard(mutex_);
@@ -140,13 +143,16 @@ class Packing : public Compressor::Encoder {
     return piece;
   }
 
-  // Reads the source's next pieces, one more than there are threads. A source without bytes makes one empty piece.
+  // One for each thread, and one to be read or sent meanwhile; of large ones the other layers' do for that.
+  size_t most_pieces() const { return threads_.size() + (size_ * 4 <= kPiecesAtOnce ? 1 : 0); }
+
+  // Reads the source's next pieces, as many as may wait. A source without bytes makes one empty piece.
   void fill() {
-    while (!ended_ && pieces_.size() <= threads_.size()) {
+    while (!ended_ && pieces_.size() < most_pieces()) {
       std::unique_ptr<Piece> piece = free_piece();
-      piece->input.make(kPiece);
-      for (size_t got = 1; got > 0 && piece->length < kPiece; piece->length += got) {
-        got = source_(std::span(piece->input.bytes.get(), kPiece).subspan(piece->length));
+      piece->input.make(size_);
+      for (size_t got = 1; got > 0 && piece->length < size_; piece->length += got) {
+        got = source_(std::span(piece->input.bytes.get(), size_).subspan(piece->length));
         ended_ = got == 0;
       }
       if (piece->length == 0 && any_) {
@@ -159,7 +165,7 @@ class Packing : public Compressor::Encoder {
       }
       pieces_.push_back(std::move(piece));
       changed_.notify_all();
-      if (pieces_.size() > threads_.size() && budget().take()) {
+      if (pieces_.size() == most_pieces() && budget().take(size_)) {
         start_thread();
       }
     }
@@ -177,7 +183,7 @@ class Packing : public Compressor::Encoder {
         Piece& piece = *waiting_.front();
         waiting_.pop_front();
         lock.unlock();
-        piece.output.make(packer->bound(kPiece));
+        piece.output.make(packer->bound(size_));
         piece.made = packer->pack({piece.input.bytes.get(), piece.length}, {piece.output.bytes.get(), piece.output.size});
         lock.lock();
         piece.packed = true;
@@ -192,6 +198,7 @@ class Packing : public Compressor::Encoder {
 
   Compression kind_;
   Compressor::Read source_;
+  size_t size_;  // of a piece
   bool ended_ = false;
   bool any_ = false;
   std::deque<std::unique_ptr<Piece>> pieces_;  // in order; the first is being read

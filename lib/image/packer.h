@@ -20,6 +20,8 @@ class Packer {
   virtual size_t pack(std::span<const char> plain, std::span<char> packed) = 0;
 };
 
+// Bytes of a piece: enough that it counts little that none can refer to the one before it. kGzip or kZstd.
+size_t piece_size(Compression kind);
 // kGzip or kZstd.
 std::unique_ptr<Packer> make_packer(Compression kind);
 

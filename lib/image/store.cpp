@@ -33,6 +33,7 @@ void make_store(const std::string& root) {
   for (const char* folder : kFolders) {
     files::make_directories(fmt::format("{}/{}", root, folder), 0755);
   }
+  files::spread_below(root + "/tmp");  // where layers are unpacked: each begins far from what was removed a moment ago
   const files::Lock lock = files::Lock::take(root + "/locks/index");
   if (!files::exists(root + "/index.json")) {
     files::replace(root + "/index.json", write_index(Index{.manifests = {}}), {.mode = 0644});

@@ -1,6 +1,7 @@
 // gzip by ISA-L: three to four times as fast as zlib. Where bytes come from a network or leave for one.
 #include <isa-l/igzip_lib.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/error.h"
@@ -10,6 +11,8 @@ namespace jigsaw::image {
 namespace {
 
 constexpr size_t kOutput = 256U << 10;
+constexpr size_t kFlagsAt = 3;  // in a member's header
+constexpr uint8_t kReservedFlags = 0xe0;
 
 class FastGunzip : public StreamDecoder {
  public:
@@ -25,6 +28,7 @@ class FastGunzip : public StreamDecoder {
         }
         begin_member();
       }
+      check_flags();
       state_->next_out = output_.data();
       state_->avail_out = static_cast<uint32_t>(output_.size());
       const uint32_t before = state_->avail_in;
@@ -63,6 +67,18 @@ class FastGunzip : public StreamDecoder {
     }
   }
 
+  // ISA-L passes over them; RFC 1952, 2.3.1.2, wants an error, and zlib gives one.
+  void check_flags() {
+    if (header_bytes_ > kFlagsAt) {
+      return;
+    }
+    const size_t ahead = kFlagsAt - header_bytes_;
+    if (state_->avail_in > ahead && (state_->next_in[ahead] & kReservedFlags) != 0) {
+      throw Error("damaged gzip data (unknown header flags)");
+    }
+    header_bytes_ += std::min<size_t>(state_->avail_in, ahead + 1);
+  }
+
   // Keeps the input, forgets everything else.
   void begin_member() {
     uint8_t* const next = state_->next_in;
@@ -72,11 +88,13 @@ class FastGunzip : public StreamDecoder {
     state_->next_in = next;
     state_->avail_in = left;
     more_output_ = false;
+    header_bytes_ = 0;
   }
 
   std::unique_ptr<inflate_state> state_ = std::make_unique<inflate_state>();
   std::vector<uint8_t> output_;
   bool more_output_ = false;
+  size_t header_bytes_ = 0;  // that have come, as far as the flags
 };
 
 }  // namespace

@@ -1,16 +1,21 @@
+#define ZSTD_STATIC_LINKING_ONLY  // ZSTD_getFrameHeader
 #include "image/inflate.h"
 
 #include <zstd.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace jigsaw::image {
 namespace {
 
 constexpr size_t kOutput = 256U << 10;
 constexpr int kZstdWindowLog = 27;  // 128 MiB, as the zstd command; taken only if a frame asks for it
+constexpr uint64_t kWindowRoom = 16U << 20;  // of all streams of this process
 constexpr std::string_view kGzipMagic("\x1f\x8b", 2);
 constexpr std::string_view kZstdMagic("\x28\xb5\x2f\xfd", 4);
 constexpr std::string_view kXzMagic("\xfd" "7zXZ", 5);
@@ -27,19 +32,66 @@ class Plain : public StreamDecoder {
   void finish() override {}
 };
 
-class Zstd : public StreamDecoder {
+// The windows of all streams that are being unpacked: two of `zstd -19`, eight of `zstd -3`. A larger one waits until it is
+// alone. Whoever has room goes on without waiting for anybody.
+class WindowRoom {
  public:
-  Zstd() : context_(ZSTD_createDCtx(), ZSTD_freeDCtx), output_(kOutput) {
-    if (!context_) {
-      throw Error("libzstd can't be set up");
-    }
-    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
+  void take(uint64_t bytes) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return used_ == 0 || used_ + bytes <= kWindowRoom; });
+    used_ += bytes;
+  }
+  void give_back(uint64_t bytes) {
+    const std::lock_guard guard(mutex_);
+    used_ -= bytes;
+    changed_.notify_all();
   }
 
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t used_ = 0;
+};
+
+WindowRoom& window_room() {
+  static WindowRoom shared;
+  return shared;
+}
+
+class Zstd : public StreamDecoder {
+ public:
+  Zstd() : output_(kOutput) { renew(); }
+  ~Zstd() override { window_room().give_back(window_); }
+  Zstd(const Zstd&) = delete;
+  Zstd& operator=(const Zstd&) = delete;
+
   void write(std::string_view bytes, const Sink& sink) override {
+    if (!start_.empty()) {
+      start_ += bytes;
+      const std::string joined = std::exchange(start_, {});
+      return unpack(joined, sink);
+    }
+    unpack(bytes, sink);
+  }
+
+  void finish() override {
+    if (left_ != 0 || !start_.empty()) {
+      throw Error("zstd data ends too early");
+    }
+  }
+
+ private:
+  void unpack(std::string_view bytes, const Sink& sink) {
     ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
     bool full = false;
     while (input.pos < input.size || full) {
+      if (!within_) {
+        if (!begin_frame(bytes.substr(input.pos))) {
+          start_ = bytes.substr(input.pos);
+          return;
+        }
+        within_ = true;
+      }
       ZSTD_outBuffer output{output_.data(), output_.size(), 0};
       left_ = ZSTD_decompressStream(context_.get(), &output, &input);
       if (ZSTD_isError(left_) != 0) {
@@ -49,19 +101,50 @@ class Zstd : public StreamDecoder {
         sink({output_.data(), output.pos});
       }
       full = output.pos == output.size && left_ != 0;
+      within_ = left_ != 0;
     }
   }
 
-  void finish() override {
-    if (left_ != 0) {
-      throw Error("zstd data ends too early");
+  // Takes the room that the frame wants; false if its header is not whole yet.
+  bool begin_frame(std::string_view bytes) {
+    ZSTD_frameHeader header{};
+    const size_t wanted = ZSTD_getFrameHeader(&header, bytes.data(), bytes.size());
+    if (ZSTD_isError(wanted) != 0) {
+      return true;  // the decoder says what is wrong
     }
+    if (wanted > 0) {
+      return false;
+    }
+    const uint64_t window = header.frameType == ZSTD_skippableFrame ? 0 : header.windowSize;
+    if (window > 1ULL << kZstdWindowLog) {
+      throw Error(fmt::format("zstd data that refers back over {}; at most {} are kept", text::human_size(window),
+                              text::human_size(1ULL << kZstdWindowLog)),
+                  "pack it with 'zstd --long=27' at most");
+    }
+    if (window > window_) {
+      renew();
+      window_room().take(window);
+      window_ = window;
+    }
+    return true;
   }
 
- private:
-  std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> context_;
+  // A decoder without a window.
+  void renew() {
+    context_.reset(ZSTD_createDCtx());
+    if (!context_) {
+      throw Error("libzstd can't be set up");
+    }
+    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kZstdWindowLog);
+    window_room().give_back(std::exchange(window_, 0));
+  }
+
+  std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> context_{nullptr, ZSTD_freeDCtx};
   std::vector<char> output_;
-  size_t left_ = 1;  // 0 at the end of a frame
+  std::string start_;      // of a frame, as long as its header is not whole
+  uint64_t window_ = 0;    // the room that we have
+  bool within_ = false;    // a frame
+  size_t left_ = 1;        // 0 at the end of a frame
 };
 
 }  // namespace

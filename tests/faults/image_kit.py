@@ -50,11 +50,11 @@ def tar_of(files):
 class Image:
     """blobs: digest -> bytes; manifest: its text."""
 
-    def __init__(self, layers, architecture="amd64"):
+    def __init__(self, layers, architecture="amd64", pack=lambda plain: gzip.compress(plain, 6, mtime=0)):
         self.blobs, descriptors, diff_ids = {}, [], []
         for files in layers:
             plain = tar_of(files)
-            packed = gzip.compress(plain, 6, mtime=0)
+            packed = pack(plain)
             diff_ids.append(sha256(plain))
             descriptors.append(self.add(packed, LAYER))
         config = {"architecture": architecture, "os": "linux", "config": {"Cmd": ["/bin/sh"]},

@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <zlib.h>
+#include <zstd.h>
 
+#include <atomic>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <random>
 #include <thread>
@@ -160,6 +163,72 @@ TEST(Inflate, WhatIsNoMemberBehindOneIsRefused) {
   const std::string packed = compress("text", Compression::kGzip);
   EXPECT_THROW(inflate(packed + std::string(100, '\0'), 4096), Error);
   EXPECT_THROW(inflate(packed + "\x1f", 4096), Error);
+}
+
+// RFC 1952, 2.3.1.2: "Reserved FLG bits must be zero"; in the first member and in later ones, in pieces of any size.
+TEST(Inflate, ReservedFlagsOfGzipAreRefused) {
+  const std::string packed = compress("text", Compression::kGzip);
+  std::string odd = packed;
+  for (const int bit : {0x20, 0x40, 0x80}) {
+    odd[3] = static_cast<char>(bit);
+    for (const size_t step : {size_t{4096}, size_t{5}, size_t{3}, size_t{1}}) {
+      EXPECT_THROW(inflate(odd, step), Error) << bit << " " << step;
+      EXPECT_THROW(inflate(packed + odd, step), Error) << bit << " " << step;
+    }
+  }
+}
+
+std::string zstd_with_window(const std::string& text, int window_log) {
+  const std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, 1);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, window_log);
+  std::string packed(ZSTD_compressBound(text.size()), '\0');
+  ZSTD_inBuffer in{text.data(), text.size(), 0};
+  ZSTD_outBuffer out{packed.data(), packed.size(), 0};
+  while (in.pos < in.size) {  // so that the frame does not know how long it will be
+    ZSTD_compressStream2(context.get(), &out, &in, ZSTD_e_continue);
+  }
+  EXPECT_EQ(ZSTD_compressStream2(context.get(), &out, &in, ZSTD_e_end), 0U);
+  packed.resize(out.pos);
+  return packed;
+}
+
+TEST(Inflate, FramesOfAnyWindowFollowOneAnother) {
+  const std::string text = sample();
+  std::string packed;
+  std::string expected;
+  for (const int log : {10, 27, 20, 23}) {
+    packed += zstd_with_window(text, log) + std::string("\x50\x2a\x4d\x18\x03\0\0\0abc", 11);
+    expected += text;
+  }
+  for (const size_t step : {size_t{1} << 20U, size_t{1000}, size_t{17}, size_t{1}}) {
+    EXPECT_EQ(inflate(packed, step) == expected, true) << step;
+  }
+}
+
+// Ten at once, whose windows are more than may be there together: they wait for each other, and none forever.
+TEST(Inflate, LargeWindowsTakeTurns) {
+  const std::string text = sample();
+  std::vector<std::thread> threads;
+  std::atomic<int> right = 0;
+  for (const int log : {27, 23, 23, 20, 26, 23, 23, 27, 10, 23}) {
+    threads.emplace_back([&, packed = zstd_with_window(text, log)] { right += inflate_by(fast_gunzip, packed + packed, 50'000) == text + text ? 1 : 0; });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(right, 10);
+}
+
+TEST(Inflate, AWindowOfMoreThan128MiBIsRefusedInWords) {
+  std::string packed = zstd_with_window("text", 27);
+  packed[5] = static_cast<char>((30 - 10) << 3);  // RFC 8878, 3.1.1.1.2: 1 GiB
+  try {
+    inflate(packed, 100);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), testing::HasSubstr("refers back over"));
+  }
 }
 
 TEST(Inflate, OtherFormatsAreNamed) {

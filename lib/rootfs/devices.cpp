@@ -65,14 +65,15 @@ void bind_from_host(int directory, const std::string& name, const Device& device
 }
 
 void make_node(int directory, const std::string& name, const Device& device) {
-  struct stat status {};
-  if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-    if (is_device(status, device)) {
+  try {
+    sys::mknodat(directory, name, file_type(device.type) | device.mode, number_of(device), "a program finds its devices by these files");
+  } catch (const Error& error) {
+    struct stat status {};
+    if (error.error_number() == EEXIST && ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && is_device(status, device)) {
       return;
     }
-    throw system_error(EEXIST, fmt::format("make device {}", device.path));
+    throw;
   }
-  sys::mknodat(directory, name, file_type(device.type) | device.mode, number_of(device), "a program finds its devices by these files");
   if (device.uid != 0 || device.gid != 0) {
     const Fd node = files::open_at(directory, name, O_PATH | O_NOFOLLOW);
     sys::fchown(node.get(), device.uid, device.gid, device.path, "the owner that the configuration names");
@@ -112,9 +113,12 @@ void make_device_links(int root) {
   for (const auto& [name, target] : {std::pair{"fd", "/proc/self/fd"}, std::pair{"stdin", "/proc/self/fd/0"},
                                      std::pair{"stdout", "/proc/self/fd/1"}, std::pair{"stderr", "/proc/self/fd/2"},
                                      std::pair{"core", "/proc/kcore"}, std::pair{"ptmx", "pts/ptmx"}}) {
-    struct stat status {};
-    if (::fstatat(directory.get(), name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    try {
       sys::symlinkat(target, directory.get(), name, "standard names for what a process has open");
+    } catch (const Error& error) {
+      if (error.error_number() != EEXIST) {
+        throw;
+      }
     }
   }
 }

@@ -68,8 +68,7 @@ void mount_one(Root& root, const Prepared& prepared, size_t index) {
     mount.options.push_back("context=" + prepared.spec.mount_label);
   }
   if (shows_cgroups(mount)) {
-    return mount_cgroup_tree(root.fd(), mount, *prepared.cgroup,
-                             prepared.spec.has(CLONE_NEWCGROUP) ? CgroupView::kNamespace : CgroupView::kDirectory);
+    return mount_cgroup_tree(root.fd(), mount, *prepared.cgroup);
   }
   // Further mounts and devices need their places in it first.
   const bool later = mount.type == "tmpfs" && mount.kind == rootfs::MountKind::kFileSystem &&

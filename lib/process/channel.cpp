@@ -12,7 +12,7 @@ namespace jigsaw::process {
 namespace {
 
 constexpr size_t kMaxMessage = 8 * 1024;  // bytes; longer texts are cut
-constexpr size_t kMaxDescriptors = 8;
+constexpr size_t kMaxDescriptors = 32;
 
 void send_packet(int socket, const std::string& packet, const std::vector<int>& descriptors) {
   iovec data{const_cast<char*>(packet.data()), packet.size()};
@@ -44,7 +44,7 @@ std::pair<Channel, Channel> Channel::make_pair() {
   return {Channel(Fd(ends[0])), Channel(Fd(ends[1]))};
 }
 
-void Channel::send_go() { send_packet(socket_.get(), "G", {}); }
+void Channel::send_go(const std::vector<int>& descriptors) { send_packet(socket_.get(), "G", descriptors); }
 
 void Channel::send_reached(const std::string& stop, const std::vector<int>& descriptors) {
   send_packet(socket_.get(), "R" + stop, descriptors);
@@ -71,10 +71,10 @@ std::optional<Channel::Message> Channel::receive() {
   header.msg_control = control.data();
   header.msg_controllen = control.size();
   ssize_t got = -1;
-  do {
+  do {  // that the other side left something of ours unread (ECONNRESET) is told before its last words
     got = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
-  if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+  } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (got == 0) {
     return std::nullopt;
   }
   packet.resize(static_cast<size_t>(check(got, "listen to the other side of the clone")));

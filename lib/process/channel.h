@@ -32,7 +32,7 @@ class Channel {
     std::string hint;                // kError
     int code = kExitFailure;         // kError
     int error_number = 0;            // kError
-    std::vector<Fd> descriptors;     // passed along with kReached (SCM_RIGHTS)
+    std::vector<Fd> descriptors;     // passed along with kGo and kReached (SCM_RIGHTS)
   };
 
   static std::pair<Channel, Channel> make_pair();
@@ -40,7 +40,7 @@ class Channel {
   // One end of a pair that came about elsewhere: a SOCK_SEQPACKET connection.
   explicit Channel(Fd socket) : socket_(std::move(socket)) {}
 
-  void send_go();
+  void send_go(const std::vector<int>& descriptors = {});
   void send_reached(const std::string& stop, const std::vector<int>& descriptors = {});
   void send_error(const Error& error) noexcept;
   // The next message, or nothing when the other side is gone (closed, exec'd or dead).

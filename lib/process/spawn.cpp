@@ -35,10 +35,15 @@ constexpr const char* kSucceeded = "succeeded";
 
 void Gate::reach(const std::string& stop, const std::vector<int>& descriptors) {
   channel_.send_reached(stop, descriptors);
-  const auto go = channel_.receive();
+  wait();
+}
+
+std::vector<Fd> Gate::wait() {
+  auto go = channel_.receive();
   if (!go || go->kind != Channel::Kind::kGo) {
     ::_exit(kExitFailure);
   }
+  return std::move(go->descriptors);
 }
 
 void Gate::tell(const std::string& stop, const std::vector<int>& descriptors) {
@@ -80,11 +85,17 @@ Child::~Child() {
   }
 }
 
-void Child::release() {
+void Child::release(const std::vector<int>& descriptors) {
   if (explain::on()) {
     explain::note(fmt::format("open the gate for process {}", pid_), "its surroundings are ready");
   }
-  channel_.send_go();
+  try {
+    channel_.send_go(descriptors);
+  } catch (const Error& error) {
+    if (error.error_number() != EPIPE) {  // it is gone: what comes next has its last words, or says how it ended
+      throw;
+    }
+  }
 }
 
 void Child::fail_with(Channel::Message message) {

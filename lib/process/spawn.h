@@ -44,6 +44,8 @@ class Gate {
   // Tells the parent that a stop is reached, with descriptors to keep if any, and waits for its release().
   // If the parent is gone the child ends here.
   void reach(const std::string& stop, const std::vector<int>& descriptors = {});
+  // Waits for a further release() without telling anything; returns the descriptors that came with it.
+  std::vector<Fd> wait();
   // Tells the parent without waiting.
   void tell(const std::string& stop, const std::vector<int>& descriptors = {});
   // For a child that makes a further child which speaks to the parent in its place.
@@ -72,7 +74,7 @@ class Child {
   int pidfd() const { return pidfd_.get(); }
 
   // Opens the gate, or lets the child go on from a stop.
-  void release();
+  void release(const std::vector<int>& descriptors = {});
   // Waits until the child reaches `stop`; returns the descriptors it passed. Throws the child's error, or one of ours
   // if it dies on the way.
   std::vector<Fd> wait_reached(const std::string& stop);

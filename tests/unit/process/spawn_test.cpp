@@ -76,6 +76,39 @@ TEST(Spawn, StopsOnTheWayCarryDescriptors) {
   EXPECT_EQ(child.wait().code, 3);
 }
 
+TEST(Spawn, WhatTheChildWillNeedLaterIsSentWhileItIsAtWork) {
+  const Pipe pipe = make_pipe();
+  Child child = spawn({}, [](Gate& gate) {
+    gate.reach("at work");
+    const std::vector<Fd> sent = gate.wait();
+    files::write_all(sent.at(0).get(), "by descriptor", "pipe");
+    return 3;
+  });
+  child.release();
+  child.wait_reached("at work");
+  child.release();
+  child.release({pipe.write_end.get()});
+  EXPECT_EQ(child.wait().code, 3);
+  char text[32] = {};
+  EXPECT_EQ(::read(pipe.read_end.get(), text, sizeof text), 13);
+}
+
+// It has thrown already, with something from us unread, or its end of the channel is closed: either way we are told why.
+TEST(Spawn, AChildThatFailsBeforeItIsReleasedAgainIsHeard) {
+  for (const int pause : {0, 1'000, 20'000}) {
+    Child child = spawn({}, [](Gate&) -> int { throw Error("no such luck", "try again"); });
+    child.release();
+    ::usleep(static_cast<useconds_t>(pause));
+    child.release();
+    try {
+      child.wait_reached("ready");
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), "no such luck");
+    }
+  }
+}
+
 TEST(Spawn, ADeadChildIsReportedAtTheNextStop) {
   Child child = spawn({}, [](Gate&) { return ::raise(SIGKILL); });
   child.release();

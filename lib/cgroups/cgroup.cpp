@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <thread>
 
 #include "base/error.h"
@@ -103,6 +104,14 @@ Cgroup Cgroup::create(const Layout& layout, std::string_view path, const CreateO
   return cgroup;
 }
 
+Cgroup Cgroup::planned(const Layout& layout, std::string_view path) {
+  Cgroup cgroup(clean_path(path));
+  for (const Hierarchy& hierarchy : layout.hierarchies) {
+    cgroup.places_.push_back({hierarchy, hierarchy.directory(cgroup.path_), Fd(), Fd()});
+  }
+  return cgroup;
+}
+
 Cgroup Cgroup::open(const Layout& layout, std::string_view path) {
   Cgroup cgroup(clean_path(path));
   for (const Hierarchy& hierarchy : layout.hierarchies) {
@@ -147,6 +156,29 @@ void Cgroup::prepare_join() {
         throw joining_refused(place, errno);
       }
       place.tasks = Fd(fd);
+    }
+  }
+}
+
+void Cgroup::add(Cgroup other) {
+  std::move(other.places_.begin(), other.places_.end(), std::back_inserter(places_));
+}
+
+std::vector<int> Cgroup::joinable() const {
+  std::vector<int> descriptors;
+  for (const Place& place : places_) {
+    if (place.tasks) {
+      descriptors.push_back(place.tasks.get());
+    }
+  }
+  return descriptors;
+}
+
+void Cgroup::take_joinable(std::vector<Fd> tasks) {
+  auto next = tasks.begin();
+  for (Place& place : places_) {
+    if (place.hierarchy.version == Version::kV1 && next != tasks.end()) {
+      place.tasks = std::move(*next++);
     }
   }
 }

@@ -8,6 +8,9 @@
 //                                                    cgroup.join(): writes "0" into each v1 tree's `tasks`
 //                                                    unshare(CLONE_NEWCGROUP), now that its root is right
 //
+// On v1 the child needs its cgroup only when it joins, so all but the v2 tree may also be made while the child is at its
+// mounts; it is then sent what it joins by (joinable(), take_joinable()).
+//
 // The child joins by itself, through descriptors that were opened before: a pid written into cgroup.procs by another
 // process makes the kernel wait 4 to 20 ms for all CPUs. A cgroup namespace must be made after join(), since it takes
 // the cgroups of that moment as its root.
@@ -46,6 +49,8 @@ class Cgroup {
   // Makes the directories, and those above them, and on v2 enables the controllers on the way down. What was made is
   // removed again if any of it fails.
   static Cgroup create(const Layout& layout, std::string_view path, const CreateOptions& options = {});
+  // Where create() would make the directories.
+  static Cgroup planned(const Layout& layout, std::string_view path);
   // The directories that are there; a cgroup that is nowhere has no places.
   static Cgroup open(const Layout& layout, std::string_view path);
   // The cgroups that a process is in now, whatever they are.
@@ -64,6 +69,11 @@ class Cgroup {
 
   // Opens what join() needs; create() has done so already.
   void prepare_join();
+  // The same cgroup in further trees.
+  void add(Cgroup other);
+  // What join() needs, for a process that has only planned() this cgroup; and there, what it was given.
+  std::vector<int> joinable() const;
+  void take_joinable(std::vector<Fd> tasks);
   // In the child: enters the v1 trees.
   void join() const;
   // The v2 directory for SpawnOptions::cgroup, -1 if there is none.

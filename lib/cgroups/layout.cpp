@@ -109,6 +109,16 @@ const Hierarchy* Layout::find(std::string_view controller) const {
   return controller == "devices" || controller == "freezer" ? unified() : nullptr;
 }
 
+Layout Layout::only(Version version) const {
+  Layout part;
+  for (const Hierarchy& each : hierarchies) {
+    if (each.version == version) {
+      part.hierarchies.push_back(each);
+    }
+  }
+  return part;
+}
+
 const Hierarchy* Layout::unified() const {
   for (const Hierarchy& hierarchy : hierarchies) {
     if (hierarchy.version == Version::kV2) {

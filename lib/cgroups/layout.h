@@ -35,6 +35,7 @@ struct Layout {
   // The tree that holds a controller, under its v1 or v2 name ("io" and "blkio" are the same). Absent: no tree does.
   const Hierarchy* find(std::string_view controller) const;
   const Hierarchy* unified() const;  // the v2 tree
+  Layout only(Version version) const;
   // "cgroup v2", "cgroup v1", "cgroup v1 and v2 (hybrid)" or "no cgroups", for people.
   std::string describe() const;
 };

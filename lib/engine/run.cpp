@@ -147,7 +147,7 @@ int exec(const Paths& paths, const std::string& name_or_id, const ExecOptions& o
     throw Error(fmt::format("container {} does not run: it is {}", container.name, name(container.status)),
                 "jigsaw ps lists those that do");
   }
-  const auto state = runtime::StateDirectory::open(state_root(paths), container.id).load();
+  const auto state = runtime::StateFile::open(state_root(paths), container.id).load();
   runtime::Process process = process_of(container);
   process.args = options.arguments;
   process.terminal = options.terminal;

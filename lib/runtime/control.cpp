@@ -14,7 +14,7 @@ namespace jigsaw::runtime {
 namespace {
 
 State load_alive(const std::string& state_root, const std::string& id) {
-  State state = StateDirectory::open(state_root, id).load();
+  State state = StateFile::open(state_root, id).load();
   if (status_of(state) == Status::kStopped) {
     throw fail("container {} is not running", id);
   }
@@ -40,7 +40,7 @@ Status current_status(const State& state) {
 }
 
 void kill(const std::string& state_root, const std::string& id, int signal, Reach reach) {
-  const State state = StateDirectory::open(state_root, id).load();
+  const State state = StateFile::open(state_root, id).load();
   const auto process = open_process(state);
   if (reach == Reach::kAll && !state.cgroup.empty()) {
     return cgroup_of(state).signal_all(signal);  // none at all is no error: shims make sure of that after the end
@@ -85,7 +85,7 @@ void update(const std::string& state_root, const std::string& id, const cgroups:
 }
 
 std::vector<pid_t> processes(const std::string& state_root, const std::string& id) {
-  const State state = StateDirectory::open(state_root, id).load();
+  const State state = StateFile::open(state_root, id).load();
   const cgroups::Cgroup cgroup = cgroup_of(state);
   if (!cgroup.exists()) {
     return status_of(state) == Status::kStopped ? std::vector<pid_t>{} : std::vector<pid_t>{state.pid};

@@ -57,6 +57,11 @@ State first_state(const Spec& spec, const Surroundings& surroundings, const std:
   for (const Namespace& each : spec.namespaces) {
     state.namespaces |= each.kind;
   }
+  if (spec.seccomp && spec.process) {
+    state.filtered = true;
+    state.listener_path = spec.seccomp->listener_path;
+    state.listener_metadata = spec.seccomp->listener_metadata;
+  }
   return state;
 }
 
@@ -72,7 +77,7 @@ uint64_t clone_flags(const Spec& spec) {
 }
 
 std::optional<security::SeccompProgram> compile_filter(const Spec& spec, const Surroundings& surroundings,
-                                                       const StateDirectory& directory) {
+                                                       const StateFile& file) {
   if (!spec.seccomp || !spec.process) {
     return std::nullopt;
   }
@@ -81,7 +86,7 @@ std::optional<security::SeccompProgram> compile_filter(const Spec& spec, const S
   }
   security::SeccompProgram program = security::compile(*spec.seccomp, surroundings.state_root + "/.seccomp");
   // exec() adds programs to the container that the same filter holds for.
-  security::save(program, directory.path() + "/filter");
+  security::save(program, file.beside("filter"));
   return program;
 }
 
@@ -91,10 +96,10 @@ void write_pid_file(const std::string& path, pid_t pid) {
   }
 }
 
-void note_pid(const process::Child& child, State& state, const StateDirectory& directory) {
+void note_pid(const process::Child& child, State& state, const StateFile& file) {
   state.pid = child.pid();
   state.pid_start = start_time(child.pid());
-  directory.save_progress(state);
+  file.save_progress(state);
 }
 
 // Why a cgroup that is there already can't be the container's; nothing if it can. Processes in it, or below it, are another
@@ -116,14 +121,14 @@ std::optional<std::string> why_taken(const cgroups::Layout& layout, const std::s
 // Removes what was made of a container if its making does not come to a good end.
 class Undo {
  public:
-  Undo(StateDirectory& directory, cgroups::Cgroup* cgroup) : directory_(directory), cgroup_(cgroup) {}
+  Undo(StateFile& file, cgroups::Cgroup* cgroup) : file_(file), cgroup_(cgroup) {}
   ~Undo() {
     if (!active_) {
       return;
     }
     try {
       cgroup_->clear();
-      directory_.remove();
+      file_.remove();
     } catch (const Error& error) {
       log::warning("not all was cleaned up: {}", error.message());
     }
@@ -133,7 +138,7 @@ class Undo {
   void done() { active_ = false; }
 
  private:
-  StateDirectory& directory_;
+  StateFile& file_;
   cgroups::Cgroup* cgroup_;
   bool active_ = true;
 };
@@ -156,8 +161,15 @@ cgroups::Cgroup cgroup_of(const State& state, const cgroups::Layout& layout) {
   return state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(layout, state.cgroup);
 }
 
-std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory) {
-  return security::load_saved(directory.path() + "/filter");
+std::optional<security::SeccompProgram> load_filter(const StateFile& file, const State& state) {
+  if (!state.filtered) {
+    return std::nullopt;
+  }
+  auto filter = security::load_saved(file.beside("filter"));
+  if (!filter) {  // without it a program would be let in unfiltered
+    throw fail("the seccomp filter of container {} is missing or damaged: {}", state.id, file.beside("filter"));
+  }
+  return filter;
 }
 
 std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout) {
@@ -199,6 +211,19 @@ cgroups::Scope scope_of(const Spec& spec, const Surroundings& surroundings) {
   return cgroups::parse_scope(spec.cgroups_path, surroundings.id, keeper);
 }
 
+// Whether the cgroup may come about while the child is at its mounts. In a v2 tree it is born; hooks of the runtime may look
+// for its v1 directories.
+bool made_meanwhile(const Spec& spec, const cgroups::Layout& layout) {
+  return layout.hierarchies.size() > (layout.unified() != nullptr ? 1U : 0U) && spec.hooks.prestart.empty() && spec.hooks.create_runtime.empty();
+}
+
+void limit(const cgroups::Cgroup& cgroup, const Spec& spec) {
+  if (cgroup.path().find('/', 1) != std::string::npos && cgroup.frozen()) {
+    throw fail("the cgroup {} is below a frozen one: nothing would start in it", cgroup.path());
+  }
+  cgroup.apply(limits_with_devices(spec));
+}
+
 Made make(const Spec& spec, const Surroundings& surroundings, Starting starting) {
   tell_of_own_binary();
   validate(spec);
@@ -213,33 +238,36 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   const cgroups::Scope scope = systemd ? scope_of(spec, surroundings) : cgroups::Scope();
   const std::string path = systemd ? scope.path : cgroup_path(spec, surroundings, layout);
 
-  StateDirectory directory = StateDirectory::make(surroundings.state_root, surroundings.id);
-  directory.lock();
+  StateFile file = StateFile::make(surroundings.state_root, surroundings.id);
+  file.lock();
   const bool without_cgroup = !systemd && goes_without_cgroup(spec, layout, path);
   State state = first_state(spec, surroundings, without_cgroup ? "" : path);
   if (const auto taken = without_cgroup ? std::nullopt : why_taken(layout, path)) {
-    directory.remove();
+    file.remove();
     throw fail("the cgroup {} {}", path, *taken);
   }
   cgroups::Cgroup cgroup = cgroups::Cgroup::none(path);
-  Undo undo(directory, &cgroup);
-  directory.save(state);
-  if (!systemd && !without_cgroup) {
+  Undo undo(file, &cgroup);
+  file.save(state);
+  const bool meanwhile = !systemd && !without_cgroup && made_meanwhile(spec, layout);
+  cgroups::Cgroup planned = cgroups::Cgroup::none(path);
+  if (meanwhile) {
+    planned = cgroups::Cgroup::planned(layout, path);
+    cgroup = layout.unified() != nullptr ? cgroups::Cgroup::create(layout.only(cgroups::Version::kV2), path) : std::move(cgroup);
+  } else if (!systemd && !without_cgroup) {
     cgroup = cgroups::Cgroup::create(layout, path);
-    if (path.find('/', 1) != std::string::npos && cgroup.frozen()) {
-      throw fail("the cgroup {} is below a frozen one: nothing would start in it", path);
-    }
-    cgroup.apply(limits_with_devices(spec));
+    limit(cgroup, spec);
   }
 
   Prepared prepared{.spec = spec, .surroundings = surroundings};
   prepared.cloned = clone_flags(spec);
   prepared.joined = open_joined(spec);
   prepared.entered_last = entered_last(spec, prepared.joined);
-  prepared.cgroup = systemd ? nullptr : &cgroup;
-  prepared.filter = compile_filter(spec, surroundings, directory);
+  prepared.cgroup = systemd ? nullptr : meanwhile ? &planned : &cgroup;
+  prepared.cgroup_meanwhile = meanwhile;
+  prepared.filter = compile_filter(spec, surroundings, file);
   if (prepared.filter) {
-    prepared.listener = connect_listener(*spec.seccomp, directory);
+    prepared.listener = connect_listener(state.listener_path, state.listener_metadata);
   }
   prepared.mount_maps = make_mount_maps(spec);
   prepared.outer_mounts = make_outer_mounts(spec, surroundings.bundle, prepared.mount_maps);
@@ -248,21 +276,22 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   prepared.own_mounts = has_own_mounts(spec);
   prepared.state = state;
   if (starting == Starting::kLater) {
-    prepared.start_socket = listen_for_start(directory);
+    prepared.start_socket = listen_for_start(file);
   }
 
   process::Child child = process::spawn({.namespaces = prepared.cloned, .cgroup = systemd ? -1 : cgroup.unified(),
                                          .by_way_of = way_into(spec, prepared.joined),
                                          .why = "the container's first process, in namespaces of its own"},
                                         [&](process::Gate& gate) -> int {
-                                          directory.forget();
+                                          file.forget();
+                                          cgroup = meanwhile ? cgroups::Cgroup::none("") : std::move(cgroup);
                                           become_container(prepared, gate);
                                         });
-  note_pid(child, state, directory);
+  note_pid(child, state, file);
   if (systemd) {
     cgroup = make_scope(scope, child.pid(), limits_with_devices(spec), spec.annotations);
     state.cgroup = cgroup.path();
-    directory.save(state);
+    file.save(state);
   }
   if (spec.has_new(CLONE_NEWUSER)) {
     // Without mappings, which the specification allows: those that `unshare` of the course takes, too.
@@ -273,6 +302,11 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     surroundings.while_waiting(child.pid());
   }
   child.release();
+  if (meanwhile) {
+    cgroup.add(cgroups::Cgroup::create(layout.only(cgroups::Version::kV1), path));
+    limit(cgroup, spec);
+    child.release(cgroup.joinable());
+  }
   if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
     child.wait_reached(kStopRuntimeHooks);
     // prestart comes from a time when it ran at the start of a container that had been created.
@@ -282,7 +316,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
   if (prepared.entered_last != nullptr) {
     child.wait_succeeded();
-    note_pid(child, state, directory);
+    note_pid(child, state, file);
     child.release();
   }
   std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
@@ -296,14 +330,14 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
   state.created = true;
   state.started = starting != Starting::kLater;
-  directory.save_progress(state);
+  file.save_progress(state);
   write_pid_file(surroundings.pid_file, child.pid());
   if (!surroundings.pidfd_socket.empty()) {
     send_console(surroundings.pidfd_socket, child.pidfd());
   }
-  directory.unlock();
+  file.unlock();
   undo.done();
-  return Made{std::move(directory), std::move(state), std::move(cgroup), std::move(child), std::move(terminal)};
+  return Made{std::move(file), std::move(state), std::move(cgroup), std::move(child), std::move(terminal)};
 }
 
 State create(const Spec& spec, const Surroundings& surroundings) {

@@ -17,7 +17,7 @@ enum class Starting { kLater, kAtOnce, kAtOnceDetached };
 
 // A container whose first process stands just before its program.
 struct Made {
-  StateDirectory directory;
+  StateFile file;
   State state;
   cgroups::Cgroup cgroup;
   process::Child child;
@@ -39,9 +39,9 @@ cgroups::Limits limits_with_devices(const Spec& spec);
 void prepare_process(const Process& process, pid_t pid);
 
 // Ends what is left of a container and removes its cgroup and its state; runs its poststop hooks.
-void remove_all(StateDirectory& directory, const State& state);
+void remove_all(StateFile& file, const State& state);
 
-// The container's compiled filter is kept in its state directory, for the programs that exec() adds.
-std::optional<security::SeccompProgram> load_filter(const StateDirectory& directory);
+// The container's compiled filter, kept for the programs that exec() adds; nothing if it has none.
+std::optional<security::SeccompProgram> load_filter(const StateFile& file, const State& state);
 
 }  // namespace jigsaw::runtime

@@ -43,8 +43,8 @@ void announce(const Target& target, int listener) {
 }
 
 Target find_target(const ExecOptions& options) {
-  const StateDirectory directory = StateDirectory::open(options.state_root, options.id);
-  State state = directory.load();
+  const StateFile file = StateFile::open(options.state_root, options.id);
+  State state = file.load();
   auto process = open_process(state);
   if (!process || !state.created) {
     throw fail("container {} is not running", options.id);
@@ -71,9 +71,10 @@ Target find_target(const ExecOptions& options) {
     throw fail("cgroup {} of the container does not exist", options.cgroup.empty() ? state.cgroup : options.cgroup);
   }
   cgroup.prepare_join();
-  auto listener = connect_noted_listener(directory);
+  auto listener = connect_listener(state.listener_path, state.listener_metadata);
   Pipe announced = listener ? make_pipe() : Pipe();
-  return {std::move(state), std::move(*process), std::move(root), set, std::move(cgroup), load_filter(directory), std::move(listener),
+  auto filter = load_filter(file, state);
+  return {std::move(state), std::move(*process), std::move(root), set, std::move(cgroup), std::move(filter), std::move(listener),
           std::move(announced)};
 }
 

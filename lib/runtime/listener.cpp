@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "runtime/unix_socket.h"
@@ -13,7 +12,6 @@
 namespace jigsaw::runtime {
 namespace {
 
-constexpr const char* kFile = "/listener";
 constexpr const char* kAgent = "seccomp agent";
 // The version of the process state's form, not of a container's (the example of config-linux.md).
 constexpr const char* kFormat = "0.2.0";
@@ -41,24 +39,11 @@ void validate_listener(const security::Seccomp& seccomp) {
   }
 }
 
-std::optional<Listener> connect_listener(const security::Seccomp& seccomp, const StateDirectory& directory) {
-  if (seccomp.listener_path.empty()) {
+std::optional<Listener> connect_listener(const std::string& path, const std::string& metadata) {
+  if (path.empty()) {
     return std::nullopt;
   }
-  files::replace(directory.path() + kFile, json::dump({{"path", seccomp.listener_path}, {"metadata", seccomp.listener_metadata}}),
-                 {.sync = false});
-  return Listener{seccomp.listener_path, seccomp.listener_metadata, connect_unix(seccomp.listener_path, kAgent)};
-}
-
-std::optional<Listener> connect_noted_listener(const StateDirectory& directory) {
-  const std::string file = directory.path() + kFile;
-  auto text = files::read_if_exists(file);
-  if (!text) {
-    return std::nullopt;
-  }
-  const json::Document document(std::move(*text), file);
-  const std::string path = document.root().at("path").string();
-  return Listener{path, document.root().at("metadata").string(), connect_unix(path, kAgent)};
+  return Listener{path, metadata, connect_unix(path, kAgent)};
 }
 
 pid_t pid_outside() {

@@ -22,10 +22,8 @@ struct Listener {
 
 // Throws if the filter notifies nobody, or stops the call that would hand over its descriptor.
 void validate_listener(const security::Seccomp& seccomp);
-// Connects to the agent, if there is one, and notes it for exec() in the container's state directory.
-std::optional<Listener> connect_listener(const security::Seccomp& seccomp, const StateDirectory& directory);
-// For exec(): the agent that was noted.
-std::optional<Listener> connect_noted_listener(const StateDirectory& directory);
+// Connects to the agent; nothing if there is none ("").
+std::optional<Listener> connect_listener(const std::string& path, const std::string& metadata);
 
 // Our pid as /proc shows it, asked while that is still the runtime's own.
 pid_t pid_outside();

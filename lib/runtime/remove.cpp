@@ -43,16 +43,16 @@ void kill_process(const State& state) {
 }
 
 // What can be found of a container without its state: the cgroup that it has unless its config.json names another.
-void remove_unreadable(StateDirectory& directory, const std::string& id, const Error& why) {
+void remove_unreadable(StateFile& file, const std::string& id, const Error& why) {
   log::warning("{}: what can be found of container {} without its state is removed", why.message(), id);
   const cgroups::Layout layout = cgroups::read_layout();
   cgroups::Cgroup::open(layout, cgroups::usual_path(layout, "jigsaw-" + id)).clear();
-  directory.remove();
+  file.remove();
 }
 
-std::optional<State> load_for_removal(const StateDirectory& directory, std::optional<Error>& unreadable) {
+std::optional<State> load_for_removal(const StateFile& file, std::optional<Error>& unreadable) {
   try {
-    return directory.try_load();
+    return file.try_load();
   } catch (const Error& error) {
     unreadable = error;
     return std::nullopt;
@@ -62,54 +62,54 @@ std::optional<State> load_for_removal(const StateDirectory& directory, std::opti
 }  // namespace
 
 // The cgroup's processes too: without a pid namespace of the container's own they do not die with its first one.
-void remove_all(StateDirectory& directory, const State& state) {
+void remove_all(StateFile& file, const State& state) {
   cgroups::Cgroup cgroup = cgroup_of(state);
   kill_process(state);
   cgroup.clear();
-  directory.remove();
+  file.remove();
   run_hooks_and_warn(state.poststop, state_json(state, Status::kStopped), {"poststop", state.bundle});
 }
 
 void remove(const std::string& state_root, const std::string& id, Force force) {
-  auto directory = StateDirectory::find(state_root, id);
-  if (!directory) {
+  auto file = StateFile::find(state_root, id);
+  if (!file) {
     if (force == Force::kYes) {
       return;
     }
     throw fail("container {} does not exist", id);
   }
-  directory->lock();
+  file->lock();
   std::optional<Error> unreadable;
-  const auto state = load_for_removal(*directory, unreadable);
+  const auto state = load_for_removal(*file, unreadable);
   if (unreadable && force == Force::kNo) {
     throw *unreadable;
   }
   if (unreadable) {
-    return remove_unreadable(*directory, id, *unreadable);
+    return remove_unreadable(*file, id, *unreadable);
   }
   if (!state) {  // its creator died between mkdir and the first record: there is nothing else
-    directory->remove();
+    file->remove();
     return;
   }
   const Status status = status_of(*state);
   if (status != Status::kStopped && force == Force::kNo) {
     throw Error(fmt::format("container {} can't be deleted: it is {}", id, name(status)), "stop it first, or give --force");
   }
-  remove_all(*directory, *state);
+  remove_all(*file, *state);
 }
 
 std::vector<std::string> sweep(const std::string& state_root) {
   std::vector<std::string> removed;
   for (const std::string& id : list_ids(state_root)) {
-    auto directory = StateDirectory::find(state_root, id);
-    if (!directory || !directory->try_lock()) {
+    auto file = StateFile::find(state_root, id);
+    if (!file || !file->try_lock()) {
       continue;  // its creator lives
     }
-    const auto state = directory->try_load();
+    const auto state = file->try_load();
     if (state && state->created) {
       continue;
     }
-    state ? remove_all(*directory, *state) : directory->remove();
+    state ? remove_all(*file, *state) : file->remove();
     removed.push_back(id);
   }
   return removed;

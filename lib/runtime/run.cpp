@@ -23,7 +23,7 @@ process::ExitStatus wait_for_end(Made& made, process::SuperviseOptions::Requests
 
 void clear_away(Made& made) {
   made.cgroup.clear();
-  made.directory.remove();
+  made.file.remove();
   run_hooks_and_warn(made.state.poststop, state_json(made.state, Status::kStopped), {"poststop", made.state.bundle});
 }
 

@@ -18,7 +18,10 @@
 namespace jigsaw::runtime {
 namespace {
 
-void join_cgroup(const Prepared& prepared) {
+void join_cgroup(const Prepared& prepared, process::Gate& gate) {
+  if (prepared.cgroup_meanwhile) {
+    prepared.cgroup->take_joinable(gate.wait());
+  }
   if (prepared.cgroup != nullptr) {
     prepared.cgroup->join();
   }
@@ -74,7 +77,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   }
   make_devices(root, prepared);
   run_hooks(spec.hooks.create_container, hook_state(prepared), {"createContainer", prepared.surroundings.bundle});
-  join_cgroup(prepared);
+  join_cgroup(prepared, gate);
   mount_cgroups(root, prepared);
   forget_cgroup(prepared);
   Console console = open_console(root.fd(), process, prepared.own_mounts ? ShowConsole::kYes : ShowConsole::kNo);

@@ -24,6 +24,7 @@ struct Prepared {
   std::vector<namespaces::Opened> joined;       // those that exist, in the order to enter them
   const namespaces::Opened* entered_last = nullptr;  // of these, the one that a successor is born in (join.h)
   cgroups::Cgroup* cgroup = nullptr;
+  bool cgroup_meanwhile = false;                // the parent makes its v1 directories while the child is at its mounts
   std::optional<security::SeccompProgram> filter;
   std::optional<Listener> listener;             // the agent that the filter asks
   std::vector<NetDevice> net_devices;           // of the host, to be the container's

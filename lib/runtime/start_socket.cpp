@@ -1,5 +1,6 @@
 #include "runtime/start_socket.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,18 +9,24 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace jigsaw::runtime {
 namespace {
 
-// sun_path holds 107 bytes, a state directory's path may be longer: go by the descriptor.
-sockaddr_un address(const StateDirectory& directory) {
-  sockaddr_un result{};
-  result.sun_family = AF_UNIX;
-  const std::string path = fmt::format("/proc/self/fd/{}/start", directory.fd());
-  std::memcpy(result.sun_path, path.c_str(), path.size() + 1);
-  return result;
-}
+// sun_path holds 107 bytes, the path of a state may be longer: go by a descriptor of its directory.
+struct Address {
+  explicit Address(const StateFile& file) : shown(file.beside("start")), directory(files::open(file.root(), O_PATH | O_DIRECTORY)) {
+    const std::string path = fmt::format("/proc/self/fd/{}{}", directory.get(), shown.substr(shown.rfind('/')));
+    name.sun_family = AF_UNIX;
+    std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&name); }
+
+  std::string shown;
+  Fd directory;
+  sockaddr_un name{};
+};
 
 Fd make_socket() {
   return Fd(check(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "make a socket"));
@@ -27,14 +34,14 @@ Fd make_socket() {
 
 }  // namespace
 
-Fd listen_for_start(const StateDirectory& directory) {
+Fd listen_for_start(const StateFile& file) {
   Fd socket = make_socket();
-  const sockaddr_un where = address(directory);
+  const Address where(file);
   const mode_t former = ::umask(0177);
-  const int rc = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where);
+  const int rc = ::bind(socket.get(), where.get(), sizeof where.name);
   ::umask(former);
-  check(rc, "make the socket {}/start", directory.path());
-  check(::listen(socket.get(), 1), "listen on {}/start", directory.path());
+  check(rc, "make the socket {}", where.shown);
+  check(::listen(socket.get(), 1), "listen on {}", where.shown);
   return socket;
 }
 
@@ -53,10 +60,10 @@ void wait_for_start(const Fd& socket, process::Gate& gate) {
   }
 }
 
-void say_go(const StateDirectory& directory) {
+void say_go(const StateFile& file) {
   Fd socket = make_socket();
-  const sockaddr_un where = address(directory);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0) {
+  const Address where(file);
+  if (::connect(socket.get(), where.get(), sizeof where.name) < 0) {
     throw system_error(errno, "reach the container's first process")
         .with_hint("it has ended, or was started already");
   }

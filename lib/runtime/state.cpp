@@ -19,8 +19,6 @@
 namespace jigsaw::runtime {
 namespace {
 
-constexpr const char* kFile = "state.json";
-
 json::Value hooks_json(const std::vector<Hook>& hooks) {
   json::Value list = json::Value::array();
   for (const Hook& hook : hooks) {
@@ -76,22 +74,29 @@ std::string progress(const State& state) {
 
 // The file, or nothing if its creator died before it was written. Its progress may be changed while it is read: what was
 // read twice alike was whole.
-std::optional<std::string> read_unchanging(int directory, const std::string& shown) {
-  const Fd file(::openat(directory, kFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!file && errno == ENOENT) {
-    return std::nullopt;
-  }
-  check(file ? 0 : -1, "open {}", shown);
-  std::string text = files::read_fd(file.get(), shown);
+std::optional<std::string> read_unchanging(int file, const std::string& shown) {
+  const auto read = [&](size_t size) {
+    std::string text(size, '\0');
+    text.resize(static_cast<size_t>(check(::pread(file, text.data(), text.size(), 0), "read {}", shown)));
+    return text;
+  };
+  struct stat status {};
+  check(::fstat(file, &status), "stat {}", shown);
+  std::string text = read(static_cast<size_t>(status.st_size) + 1);
   while (!text.empty()) {
-    std::string again(text.size() + 1, '\0');
-    again.resize(static_cast<size_t>(check(::pread(file.get(), again.data(), again.size(), 0), "read {}", shown)));
+    std::string again = read(text.size() + 1);
     if (again == text) {
       return text;
     }
     text = std::move(again);
   }
   return std::nullopt;
+}
+
+void write_at_start(int file, const std::string& text, const std::string& shown) {
+  for (size_t done = 0; done < text.size();) {
+    done += static_cast<size_t>(check(::pwrite(file, text.data() + done, text.size() - done, static_cast<off_t>(done)), "write {}", shown));
+  }
 }
 
 }  // namespace
@@ -123,18 +128,19 @@ void check_id(std::string_view id) {
   }
 }
 
-StateDirectory StateDirectory::make(const std::string& state_root, const std::string& id) {
+StateFile StateFile::make(const std::string& state_root, const std::string& id) {
   check_id(id);
   files::make_directories(state_root, 0700);
   check_state_root(state_root);
   const std::string path = fmt::format("{}/{}", state_root, id);
-  if (::mkdir(path.c_str(), 0700) < 0) {
-    throw errno == EEXIST ? fail("container id {} is in use", id) : system_error(errno, fmt::format("make directory {}", path));
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) {
+    throw errno == EEXIST ? fail("container id {} is in use", id) : system_error(errno, fmt::format("make {}", path));
   }
-  return open(state_root, id);
+  return StateFile(state_root, id, std::move(fd));
 }
 
-StateDirectory StateDirectory::open(const std::string& state_root, const std::string& id) {
+StateFile StateFile::open(const std::string& state_root, const std::string& id) {
   auto found = find(state_root, id);
   if (!found) {
     throw fail("container {} does not exist", id);
@@ -142,31 +148,51 @@ StateDirectory StateDirectory::open(const std::string& state_root, const std::st
   return std::move(*found);
 }
 
-std::optional<StateDirectory> StateDirectory::find(const std::string& state_root, const std::string& id) {
+std::optional<StateFile> StateFile::find(const std::string& state_root, const std::string& id) {
   check_id(id);
   const std::string path = fmt::format("{}/{}", state_root, id);
-  auto fd = files::open_if_exists(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!fd) {
+  check_state_root(state_root);
+  Fd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd && errno == ENOENT) {
     return std::nullopt;
   }
-  check_state_root(state_root);
-  check_state_directory(fd->get(), path);
-  return StateDirectory(path, std::move(*fd));
+  if (!fd && errno == EACCES) {
+    check_state_file(files::open(path, O_PATH | O_NOFOLLOW).get(), path);  // says whose it is
+  }
+  check(fd ? 0 : -1, "open {}", path);
+  check_state_file(fd.get(), path);
+  return StateFile(state_root, id, std::move(fd));
 }
 
-void StateDirectory::lock() {
-  check(::flock(fd_.get(), LOCK_EX), "lock {}", path_);
+std::string StateFile::path() const { return fmt::format("{}/{}", root_, id_); }
+
+struct stat StateFile::status() const {
+  struct stat status {};
+  check(::fstat(fd_.get(), &status), "stat {}", path());
+  return status;
 }
 
-bool StateDirectory::try_lock() {
+std::string StateFile::beside(std::string_view what) const { return fmt::format("{}/.{}-{:x}", root_, what, status().st_ino); }
+
+// Whether it is still the container's: while we waited for the lock another process may have removed it.
+bool StateFile::exists() const { return status().st_nlink > 0; }
+
+void StateFile::lock() {
+  check(::flock(fd_.get(), LOCK_EX), "lock {}", path());
+  if (!exists()) {
+    throw fail("container {} does not exist", id_);
+  }
+}
+
+bool StateFile::try_lock() {
   const int rc = ::flock(fd_.get(), LOCK_EX | LOCK_NB);
-  return rc == 0 || (errno != EWOULDBLOCK && check(rc, "lock {}", path_) == 0);
+  return (rc == 0 || (errno != EWOULDBLOCK && check(rc, "lock {}", path()) == 0)) && exists();
 }
 
-void StateDirectory::unlock() { ::flock(fd_.get(), LOCK_UN); }
+void StateFile::unlock() { ::flock(fd_.get(), LOCK_UN); }
 
-std::optional<State> StateDirectory::try_load() const {
-  const std::string shown = path_ + "/" + kFile;
+std::optional<State> StateFile::try_load() const {
+  const std::string shown = path();
   auto text = read_unchanging(fd_.get(), shown);
   if (!text) {
     return std::nullopt;
@@ -192,18 +218,23 @@ std::optional<State> StateDirectory::try_load() const {
   state.poststart = hooks_from(view, "poststart");
   state.poststop = hooks_from(view, "poststop");
   state.namespaces = view.at("namespaces").unsigned_integer();
+  state.filtered = view.boolean_or("filtered", false);
+  if (const auto listener = view.find("listener")) {
+    state.listener_path = listener->at("path").string();
+    state.listener_metadata = listener->at("metadata").string();
+  }
   return state;
 }
 
-State StateDirectory::load() const {
+State StateFile::load() const {
   auto state = try_load();
   if (!state) {
-    throw fail("container {} was never completed", path_.substr(path_.rfind('/') + 1));
+    throw fail("container {} was never completed", id_);
   }
   return std::move(*state);
 }
 
-void StateDirectory::save(const State& state) const {
+void StateFile::save(const State& state) const {
   json::Value value{{"id", state.id},
                     {"ociVersion", state.version},
                     {"bundle", state.bundle},
@@ -222,21 +253,27 @@ void StateDirectory::save(const State& state) const {
   if (!state.poststop.empty()) {
     value["poststop"] = hooks_json(state.poststop);
   }
-  const std::string text = progress(state) + json::dump(value).substr(1);
-  const Fd file(::openat(fd_.get(), kFile, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file && errno == EEXIST) {
-    return files::replace(fmt::format("{}/{}", path_, kFile), text, {.sync = false});
+  if (state.filtered) {
+    value["filtered"] = true;
   }
-  check(file ? 0 : -1, "make {}/{}", path_, kFile);
-  files::write_all(file.get(), text, kFile);
+  if (!state.listener_path.empty()) {
+    value["listener"] = {{"path", state.listener_path}, {"metadata", state.listener_metadata}};
+  }
+  std::string text = progress(state) + json::dump(value).substr(1);
+  text.resize(std::max(text.size(), static_cast<size_t>(status().st_size)), ' ');
+  write_at_start(fd_.get(), text, path());
 }
 
-void StateDirectory::save_progress(const State& state) const {
-  const Fd file = files::open_at(fd_.get(), kFile, O_WRONLY | O_NOFOLLOW);
-  files::write_all(file.get(), progress(state), kFile);
-}
+void StateFile::save_progress(const State& state) const { write_at_start(fd_.get(), progress(state), path()); }
 
-void StateDirectory::remove() { files::remove_tree(path_); }
+void StateFile::remove() {
+  for (const char* what : {"start", "filter"}) {
+    ::unlink(beside(what).c_str());
+  }
+  if (::unlink(path().c_str()) != 0 && errno != ENOENT) {
+    throw system_error(errno, fmt::format("remove {}", path()));
+  }
+}
 
 std::string default_state_root() {
   const char* runtime = ::getenv("XDG_RUNTIME_DIR");

@@ -1,12 +1,19 @@
-// State: what is known of a container between two calls of the runtime: <state root>/<id>/state.json.
+// State: what is known of a container between two calls of the runtime, a JSON file:
 //
-// The directory is made first, exclusively, and removed last; it is 0700 and its name is checked, so that an id can be
-// no path. A pid alone would be a promise to whoever gets that number next: its start time is kept with it.
+//     <state root>/ID             the state; who holds its flock is the only one to change the container
+//     <state root>/.start-INODE   the start gate of a created container (start_socket.h)
+//     <state root>/.filter-INODE  its compiled seccomp filter, for the programs that exec() adds
+//     <state root>/.seccomp/      compiled filters of all, by their rules
 //
-// The file is written before anything of the container is made. What changes later, its progress, has a fixed width and
-// stands at the beginning, so that it is changed in place: new files are what costs most on a disk.
+// INODE is the number of the state's inode: short, whatever the id (a socket's path is 107 bytes at most), and no other's.
+// The file is made first, exclusively, and removed last; it is 0600 and its name is checked, so that an id can be no path.
+// A pid alone would be a promise to whoever gets that number next: its start time is kept with it.
+//
+// It is written before anything of the container is made. What changes later, its progress, has a fixed width and stands at
+// the beginning, so that it is changed in place: new files, and still more directories, are what costs most on a disk.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -42,39 +49,48 @@ struct State {
   std::vector<Hook> poststart;
   std::vector<Hook> poststop;
   uint64_t namespaces = 0;        // kinds that are not the host's
+  bool filtered = false;          // there is a filter beside the state
+  std::string listener_path;      // of the seccomp agent's socket; "": none
+  std::string listener_metadata;
 };
 
-// Throws unless `id` is 1-1024 letters, digits and any of "_+-." and neither "." nor "..".
+// Throws unless `id` is 1-255 letters, digits and any of "_+-." and neither "." nor "..".
 void check_id(std::string_view id);
 
-// A container's state directory, opened. Holding `lock` means being the only one to change it.
-class StateDirectory {
+// A container's state, opened. Holding `lock` means being the only one to change it.
+class StateFile {
  public:
   // Throws if the id is in use.
-  static StateDirectory make(const std::string& state_root, const std::string& id);
+  static StateFile make(const std::string& state_root, const std::string& id);
   // Throws if there is no such container.
-  static StateDirectory open(const std::string& state_root, const std::string& id);
-  static std::optional<StateDirectory> find(const std::string& state_root, const std::string& id);
+  static StateFile open(const std::string& state_root, const std::string& id);
+  static std::optional<StateFile> find(const std::string& state_root, const std::string& id);
 
-  void lock();
-  bool try_lock();  // false if another process holds it
+  void lock();      // throws if the container was removed meanwhile
+  bool try_lock();  // false if another process holds it, or it was removed
   void unlock();
   // In a child, which has a share in the lock from its parent: gives it up without unlocking.
   void forget() { fd_.reset(); }
   // Nothing if the container was never recorded: its creator died too early.
   std::optional<State> try_load() const;
   State load() const;
-  void save(const State& state) const;
+  void save(const State& state) const;  // in place: filled up with spaces if it was longer
   // Of a saved state: pid, pid_start, created and started.
   void save_progress(const State& state) const;
   void remove();
 
-  int fd() const { return fd_.get(); }
-  const std::string& path() const { return path_; }
+  const std::string& root() const { return root_; }
+  const std::string& id() const { return id_; }
+  std::string path() const;
+  // The path of another file of this container, "start" or "filter".
+  std::string beside(std::string_view what) const;
 
  private:
-  StateDirectory(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
-  std::string path_;
+  StateFile(std::string root, std::string id, Fd fd) : root_(std::move(root)), id_(std::move(id)), fd_(std::move(fd)) {}
+  struct stat status() const;
+  bool exists() const;
+  std::string root_;
+  std::string id_;
   Fd fd_;
 };
 

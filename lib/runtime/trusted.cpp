@@ -21,14 +21,17 @@ void check_state_root(const std::string& path) {
   }
 }
 
-void check_state_directory(int fd, const std::string& path) {
+void check_state_file(int fd, const std::string& path) {
   struct stat status {};
   check(::fstat(fd, &status), "stat {}", path);
+  if (!S_ISREG(status.st_mode)) {
+    throw fail("the state {} is no file", path);
+  }
   if (status.st_uid != ::geteuid()) {
     throw Error(fmt::format("the state {} belongs to user {}", path, status.st_uid), "run this as the user who made the container");
   }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    throw Error(fmt::format("the state {} may be written by others", path), "it was made with mode 0700: do not trust it, remove it");
+    throw Error(fmt::format("the state {} may be written by others", path), "it was made with mode 0600: do not trust it, remove it");
   }
 }
 

@@ -40,7 +40,7 @@ void set_user(runtime::Process& process, const std::string& user) {
 
 // The container's own process from its config.json, changed by the options.
 runtime::Process from_options(const ExecOptions& options) {
-  const runtime::State state = runtime::StateDirectory::open(options.exec.state_root, options.exec.id).load();
+  const runtime::State state = runtime::StateFile::open(options.exec.state_root, options.exec.id).load();
   const std::string path = state.bundle + "/config.json";
   const runtime::Spec spec = runtime::parse_spec(files::read(path), path);
   runtime::Process process = spec.process.value_or(runtime::Process{});

@@ -19,7 +19,7 @@ std::vector<Known> all_states() {
   std::vector<Known> result;
   for (const std::string& id : runtime::list_ids(state_root())) {
     try {
-      const auto directory = runtime::StateDirectory::find(state_root(), id);
+      const auto directory = runtime::StateFile::find(state_root(), id);
       if (auto state = directory ? directory->try_load() : std::nullopt) {
         const runtime::Status status = runtime::current_status(*state);
         result.push_back({std::move(*state), status});
@@ -44,7 +44,7 @@ void add_state(CLI::App& app) {
   static std::string id;
   add_id(*command, id);
   on_run(*command, [] {
-    const runtime::State state = runtime::StateDirectory::open(state_root(), id).load();
+    const runtime::State state = runtime::StateFile::open(state_root(), id).load();
     json::Value value = as_json({state, runtime::current_status(state)});
     if (!value.contains("pid")) {
       value["pid"] = 0;  // engines read it always

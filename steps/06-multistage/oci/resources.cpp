@@ -87,7 +87,7 @@ void print_line(const json::Value& line) {
 }
 
 void print_stats(const std::string& id) {
-  const runtime::State state = runtime::StateDirectory::open(state_root(), id).load();
+  const runtime::State state = runtime::StateFile::open(state_root(), id).load();
   if (runtime::status_of(state) == runtime::Status::kStopped) {
     throw fail("container {} is not running", id);
   }
@@ -101,7 +101,7 @@ void print_stats(const std::string& id) {
 // Until the container ends: its usage every `interval`, and a line whenever the kernel killed one of it for memory.
 void watch(const std::string& id, std::chrono::milliseconds interval) {
   constexpr auto kLook = std::chrono::milliseconds(100);
-  const runtime::State state = runtime::StateDirectory::open(state_root(), id).load();
+  const runtime::State state = runtime::StateFile::open(state_root(), id).load();
   const cgroups::Cgroup cgroup = cgroups::Cgroup::open(cgroups::read_layout(), state.cgroup);
   uint64_t killed = cgroups::oom_kills(cgroup);
   auto next = std::chrono::steady_clock::now() + interval;

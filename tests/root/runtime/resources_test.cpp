@@ -202,11 +202,9 @@ TEST_F(Resources, AHalfMadeContainerIsListedAndRemoved) {
   const std::string begun = R"({"pid":         0,"pidStart":                   0,"complete":false,"started":false,"id":")" + kId +
                             R"(","ociVersion":"1.0.2","bundle":"/","rootfs":"","cgroup":"/jigsaw-)" + kId +
                             R"(","systemd":false,"when":"2026-01-01T00:00:00Z","owner":"root","namespaces":0})";
-  for (const std::string& text : {std::string("nothing"), std::string(), begun, std::string("{\"pid\":"), std::string("null")}) {
-    files::make_directories(place, 0700);
-    if (text != "nothing") {
-      files::replace(place + "/state.json", text);
-    }
+  for (const std::string& text : {std::string(), begun, std::string("{\"pid\":"), std::string("null")}) {
+    files::make_directories(bundle() + "/states", 0700);
+    files::replace(place, text);
     EXPECT_EQ(oci({"list"}).code, 0) << text;
     EXPECT_LT(oci({"state", kId}).code, 128) << text;
     EXPECT_NE(oci({"start", kId}).code, 0) << text;

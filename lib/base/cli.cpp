@@ -78,6 +78,8 @@ void take_words(const CLI::App& app, const Command& command, std::vector<std::st
     words.erase(words.begin());
     if (!words.empty() && words.front() == "--") {  // run IMAGE -- sh
       words.erase(words.begin());
+    } else if (!words.empty() && words.front().starts_with('-') && command.needs_rest == Rest::kRequired) {
+      throw misused(app, fmt::format("{} is no program: options stand before {}", text::quoted(words.front()), command.first_name));
     }
   }
   if (words.empty() && command.needs_rest == Rest::kRequired) {
@@ -238,8 +240,11 @@ void take_command_line(CLI::App& command, std::vector<std::string>& words) {
   commands()[&command].rest = &words;
 }
 
+std::string refuse_empty(const std::string& value) { return value.empty() ? "its value is empty" : ""; }
+
 void add_records(CLI::App& app, std::string& run_root, const journal::Kinds& kinds) {
-  app.add_option("--run-root", run_root, "where runs record what they made (default /run/jigsaw, rootless $XDG_RUNTIME_DIR/jigsaw)");
+  app.add_option("--run-root", run_root, "where runs record what they made (default /run/jigsaw, rootless $XDG_RUNTIME_DIR/jigsaw)")
+      ->check(refuse_empty);
   on_run(*app.add_subcommand("undo", "remove what killed runs left behind"), [&run_root, kinds] {
     fmt::print("{}", journal::report(journal::sweep(journal::directory_for(run_root), kinds)));
     return 0;

@@ -55,6 +55,9 @@ void take_command_line(CLI::App& command, std::string& first, std::vector<std::s
 // The same where the first word is itself the program: run [options] PROGRAM [ARG...]
 void take_command_line(CLI::App& command, std::vector<std::string>& words);
 
+// For CLI::Option::check(), where "" would mean the default: an unset variable of a script must not be taken for that.
+std::string refuse_empty(const std::string& value);
+
 // --run-root, which fills `run_root`, and `undo`, which carries out the records of dead runs that are kept there.
 void add_records(CLI::App& app, std::string& run_root, const journal::Kinds& kinds);
 

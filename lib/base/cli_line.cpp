@@ -112,6 +112,9 @@ class Splitter {
     ++next_;
     for (size_t at = 1; at < word.size(); ++at) {
       const std::string name = {'-', word[at]};
+      if (static_cast<unsigned char>(word[at]) > 127) {
+        throw unknown_flag(*at_, word);  // a part of a character is none
+      }
       CLI::Option* option = find(name);
       if (takes_value(*option)) {
         return add(option, name, at + 1 < word.size() ? word.substr(at + (word[at + 1] == '=' ? 2 : 1)) : value_of(name));

@@ -169,6 +169,9 @@ void make_directories(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0 || (errno == EEXIST && is_directory(path))) {
     return;
   }
+  if (errno == EEXIST) {
+    throw system_error(ENOTDIR, fmt::format("make directory {}", path));  // "File exists" would be no help
+  }
   const size_t slash = path.find_last_not_of('/') == std::string::npos
                            ? std::string::npos
                            : path.rfind('/', path.find_last_not_of('/'));

@@ -192,6 +192,28 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+namespace {
+
+// The shortest of `candidates` that goes on where `word` ends, or else the longest that ends within it: "--mem" and
+// "--memory-limit" mean "--memory".
+std::optional<std::string> continued(std::string_view word, std::span<const std::string> candidates) {
+  constexpr size_t kLeast = 4;  // bytes in common: less is chance
+  const std::string* longer = nullptr;
+  const std::string* shorter = nullptr;
+  for (const std::string& candidate : candidates) {
+    if (word.size() >= kLeast && candidate.starts_with(word) && (longer == nullptr || candidate.size() < longer->size())) {
+      longer = &candidate;
+    }
+    if (candidate.size() >= kLeast && word.starts_with(candidate) && (shorter == nullptr || candidate.size() > shorter->size())) {
+      shorter = &candidate;
+    }
+  }
+  const std::string* best = longer != nullptr ? longer : shorter;
+  return best != nullptr ? std::optional(*best) : std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::string> closest(std::string_view word, std::span<const std::string> candidates) {
   const std::string_view shown = word.substr(0, 64);
   size_t best = shown.size() <= 3 ? 2 : 3;  // distances below this count as a slip
@@ -220,7 +242,7 @@ std::optional<std::string> closest(std::string_view word, std::span<const std::s
       found = candidate;
     }
   }
-  return found;
+  return found ? found : continued(shown, candidates);
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "base/cli.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -27,8 +28,7 @@ void add_limit_options(CLI::App& command, LimitTexts& limits) {
   for (const LimitOption& option : limit_options()) {
     CLI::Option* added = command.add_option(option.name, limits.*option.text, option.help);
     if (std::string_view(option.name).find("cpuset") == std::string_view::npos) {
-      // An unset variable of a script must not mean "no limit". An empty cpuset is no set of its own, as for Docker.
-      added->check([](const std::string& value) { return value.empty() ? "its value is empty" : ""; });
+      added->check(cli::refuse_empty);  // an empty cpuset is no set of its own, as for Docker
     }
   }
   for (const LimitListOption& option : limit_list_options()) {

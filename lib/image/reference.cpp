@@ -188,7 +188,7 @@ Reference parse_reference(std::string_view text) {
   reference.repository = left;
   if (std::any_of(left.begin(), left.end(), is_upper)) {
     throw invalid(text, fmt::format("the repository name {} must be lowercase", left),
-                  fmt::format("write {}", text::lower(left)));
+                  is_path(text::lower(left)) ? fmt::format("write {}", text::lower(left)) : "");
   }
   if (!is_registry(reference.registry)) {
     throw invalid(text, fmt::format("{} is no registry", text::quoted(reference.registry)));

@@ -126,10 +126,18 @@ Digest BlobWriter::commit(const std::optional<Digest>& expected) {
 Store Store::open(const std::string& given) {
   const std::string root = std::filesystem::absolute(given).lexically_normal().string();
   const std::string marker = root + "/jigsaw.json";
-  if (const auto text = files::read_if_exists(marker)) {
-    check_schema(*text, marker);
-  } else {
-    make_store(root);
+  try {
+    if (const auto text = files::read_if_exists(marker)) {
+      check_schema(*text, marker);
+    } else {
+      make_store(root);
+    }
+  } catch (Error& error) {
+    const int number = error.error_number();
+    if (number == EACCES || number == EPERM || number == EROFS || number == ENOTDIR) {
+      throw std::move(error).with_hint("choose another place for images, with --root DIR");
+    }
+    throw;
   }
   return Store(root);
 }

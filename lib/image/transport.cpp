@@ -162,6 +162,9 @@ Digest copy_to(Source& source, const Location& to, const RegistryDestination::Op
 
 Image pull_by_name(const Store& store, const std::string& name, const PullOptions& options) {
   const Reference reference = with_default_tag(parse_reference(name));
+  if (is_embedded(name)) {
+    return named_image(store, name);  // no registry has this one
+  }
   RegistryOptions registry;
   registry.credentials = credential_files();
   RegistrySource source(reference, registry);
@@ -184,6 +187,13 @@ std::vector<std::string> command_of(const RunConfig& config, const std::vector<s
     throw Error("the image names no program to run", "write one behind its name");
   }
   return command;
+}
+
+std::vector<std::string> variables_of(const RunConfig& config) {
+  std::vector<std::string> result;
+  std::copy_if(config.env.begin(), config.env.end(), std::back_inserter(result),
+               [](const std::string& variable) { return variable.find('=') != std::string::npos; });
+  return result;
 }
 
 }  // namespace jigsaw::image

@@ -49,5 +49,7 @@ Image pull_by_name(const Store& store, const std::string& name, const PullOption
 Image find_or_pull(const Store& store, const std::string& name, const PullOptions& options);
 // The image's entrypoint, and behind it `words` or else the image's own ones. Throws if that is nothing.
 std::vector<std::string> command_of(const RunConfig& config, const std::vector<std::string>& words);
+// The image's environment, less the names without a value: an image may not ask for our variables.
+std::vector<std::string> variables_of(const RunConfig& config);
 
 }  // namespace jigsaw::image

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/cli.h"
 #include "base/error.h"
 #include "namespaces/furnish.h"
 #include "namespaces/id_maps.h"
@@ -10,7 +11,9 @@
 namespace jigsaw::namespaces {
 
 void add_namespace_options(CLI::App& command, NamespaceOptions& options) {
-  command.add_option("--namespaces", options.wanted, "the new ones, such as pid,net,mnt; all, none")->capture_default_str();
+  command.add_option("--namespaces", options.wanted, "the new ones, such as pid,net,mnt; all, none")
+      ->capture_default_str()
+      ->check(cli::refuse_empty);
   command.add_option("--without", options.without, "leave some out, to see what they protect from");
   command.add_option("--hostname", options.hostname, "its host name")->each([](const std::string& name) {
     check_host_name("host name", name);

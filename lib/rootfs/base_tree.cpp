@@ -95,10 +95,10 @@ void write_entry(int root, const BaseEntry& entry) {
 }
 
 // A new one, readable for all whatever the umask: it is to be a root directory.
-Fd make_directory(const std::string& path) {
-  check(::mkdir(path.c_str(), 0755), "make directory {}", path);
+Fd make_directory(const std::string& path, const std::string& shown) {
+  check(::mkdir(path.c_str(), 0755), "make directory {}", shown);
   Fd opened = files::open(path, O_RDONLY | O_DIRECTORY);
-  check(::fchmod(opened.get(), 0755), "change the mode of {}", path);
+  check(::fchmod(opened.get(), 0755), "change the mode of {}", shown);
   return opened;
 }
 
@@ -118,7 +118,8 @@ void move(const std::string& from, const std::string& to) {
 // The whole of it or nothing: `write` fills a directory under a name of its own, which then becomes `directory`, or whose
 // content moves into it if it is there already (it may be somebody's working directory, or a mount point). What a full
 // disk or a kill leaves half made stands in the record.
-void make_whole(const std::string& directory, journal::Record& record, const std::function<void(const std::string&)>& write) {
+void make_whole(const std::string& directory, journal::Record& record,
+                const std::function<void(const std::string& fresh, int root)>& write) {
   if (directory.empty()) {
     throw fail("the name of the directory is empty");
   }
@@ -132,7 +133,7 @@ void make_whole(const std::string& directory, journal::Record& record, const std
   }
   const std::string fresh = place + (is_there ? "/" : "") + ".tmp-" + files::random_hex(6);
   record.note("directory", fresh);
-  write(fresh);
+  write(fresh, make_directory(fresh, place).get());
   if (!is_there) {
     move(fresh, place);
   } else {
@@ -156,21 +157,19 @@ void write_entries(int root, const BaseLayer& layer) {
 std::vector<BaseLayer> base_layers() { return {busybox_layer(), system_layer(), jigsaw_layer()}; }
 
 void write_base_rootfs(const std::string& directory, journal::Record& record) {
-  make_whole(directory, record, [](const std::string& place) {
-    const Fd root = make_directory(place);
+  make_whole(directory, record, [](const std::string&, int root) {
     for (const BaseLayer& layer : base_layers()) {
-      write_entries(root.get(), layer);
+      write_entries(root, layer);
     }
   });
 }
 
 void write_base_layers(const std::string& directory, journal::Record& record) {
-  make_whole(directory, record, [](const std::string& place) {
-    make_directory(place);
+  make_whole(directory, record, [](const std::string& fresh, int) {
     size_t number = 0;
     for (const BaseLayer& layer : base_layers()) {
-      const Fd root = make_directory(fmt::format("{}/{}-{}", place, ++number, layer.name));
-      write_entries(root.get(), layer);
+      const std::string name = fmt::format("{}-{}", ++number, layer.name);
+      write_entries(make_directory(fresh + "/" + name, name).get(), layer);
     }
   });
 }

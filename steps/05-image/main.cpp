@@ -45,10 +45,8 @@ image::Store store_of(const Options& options) {
 // What the image says, where the command line says nothing.
 process::ProgramOptions as_image_says(const image::RunConfig& config, const process::ProgramOptions& options) {
   const std::string directory = config.working_dir.empty() ? "/" : config.working_dir;
-  process::ProgramOptions result{
-      image::command_of(config, options.command), {}, options.directory.empty() ? directory : options.directory};
-  std::copy_if(config.env.begin(), config.env.end(), std::back_inserter(result.environment),
-               [](const std::string& variable) { return variable.find('=') != std::string::npos; });  // it may not ask for ours
+  process::ProgramOptions result{image::command_of(config, options.command), image::variables_of(config),
+                                 options.directory.empty() ? directory : options.directory};
   result.environment.insert(result.environment.end(), options.environment.begin(), options.environment.end());
   return result;
 }
@@ -125,7 +123,8 @@ int pull(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   return cli::run_main(argc, argv, {"05-image", "run a program from an image"}, [&](CLI::App& app) {
-    app.add_option("--root", options.root, "where images are kept (default /var/lib/jigsaw, rootless ~/.local/share/jigsaw)");
+    app.add_option("--root", options.root, "where images are kept (default /var/lib/jigsaw, rootless ~/.local/share/jigsaw)")
+        ->check(cli::refuse_empty);
     CLI::App* run_command = app.add_subcommand("run", "run an image's program, or another one in it");
     run_command->add_option("--changes", options.changes, "keep its changes in this directory");
     cgroups::add_cgroup_options(*run_command, options.cgroup);

@@ -44,6 +44,9 @@ TEST_F(ImageStep, TheCommandLineAddsToWhatTheImageSays) {
 TEST_F(ImageStep, RefusesBadInputWithOneClearLine) {
   for (const BadInput& input : {
            BadInput{"", {"--root", room("i"), "run"}, 125, "IMAGE is missing", "--help"},
+           BadInput{"", {"--root", "", "run", "jigsaw/base"}, 125, "--root: its value is empty", "--help"},
+           BadInput{"", {"--root", "/etc/passwd", "run", "jigsaw/base"}, 125, "make directory /etc/passwd: Not a directory", "--root DIR"},
+           BadInput{"", {"--root", room("i"), "diff", "jigsaw/base", room("none")}, 125, "holds no changes of a run", "--changes"},
            BadInput{"", {"--root", room("i"), "run", "Bad:Name:1", "sh"}, 125, "is no image reference", "a reference looks like"},
            BadInput{"", {"--root", room("i"), "run", "localhost:1/none", "sh"}, 125, "localhost:1", "whether it is running"},
            BadInput{"", {"--root", room("i"), "run", "jigsaw/base", "none"}, 127, "not found", "PATH="},

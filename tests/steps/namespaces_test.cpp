@@ -198,6 +198,10 @@ TEST_F(NamespacesStep, RefusesBadInputWithOneClearLine) {
            BadInput{"", {"run", "--time-offset", "boottime=1h", root, "sh"}, 125, "\"1h\" is no number of seconds", "such as"},
            BadInput{"", {"run", "--time-offset", "boottime=-99999999999", root, "sh"}, 125, "Numerical result out of range", "below zero"},
            BadInput{"", {"run", "--time-offset", "boottime=1", "--without", "time", root, "sh"}, 125, "in a time namespace", "leave time"},
+           BadInput{"", {"run", "--namespaces", "", root, "sh"}, 125, "--namespaces: its value is empty", "--help"},
+           BadInput{"", {"run", root, "--init", "sh"}, 125, "\"--init\" is no program: options stand before ROOTFS", "--help"},
+           BadInput{"", {"rootfs", "/etc/passwd/x"}, 125, "make directory /etc/passwd: Not a directory", ""},
+           BadInput{"", {"rootfs", "/proc/x"}, 125, "make directory /proc/x: No such file or directory", ""},
            BadInput{"", {"rootfs", "/etc/passwd"}, 125, "/etc/passwd is not a directory", ""},
            BadInput{"", {"run", "--cwd", "/none", root, "sh"}, 125, "change directory to /none", ""},
            BadInput{"", {"rootfs", root}, 125, "is not empty", "new directory"}}) {

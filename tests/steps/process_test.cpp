@@ -118,6 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"NoCommand", {}, 125, "a command is missing", "--help"},
         BadInput{"UnknownCommand", {"rnu"}, 125, "unknown command \"rnu\", did you mean 'run'?", "--help"},
         BadInput{"UnknownFlag", {"run", "--evn", "x", "true"}, 125, "unknown flag \"--evn\", did you mean '--env'?", "--help"},
+        BadInput{"FlagWrittenOut", {"run", "--environment", "x", "true"}, 125, "did you mean '--env'?", "--help"},
+        BadInput{"FlagThatIsNoLetter", {"run", "-\u00e9", "true"}, 125, "unknown flag \"-\u00e9\"", "--help"},
         BadInput{"NoProgram", {"run"}, 125, "the program to run is missing", "--help"},
         BadInput{"NotFound", {"run", "no-such-program"}, 127, "program \"no-such-program\" not found", "PATH="},
         BadInput{"NoSuchPath", {"run", "/no/such/program"}, 127, "execute /no/such/program: No such file", ""},

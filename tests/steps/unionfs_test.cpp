@@ -125,7 +125,7 @@ TEST_F(UnionfsStep, RefusesBadInputWithOneClearLine) {
            BadInput{"", {"run", room("layers"), "none"}, 127, "not found", "PATH="},
            BadInput{"", {"run", "--memory", "lots", room("layers"), "sh"}, 125, "--memory must be a size", ""},
            BadInput{"", {"diff", room("none"), room("none")}, 125, "is not a directory of layers", ""},
-           BadInput{"", {"diff", room("layers"), room("none")}, 125, "No such file or directory", ""}}) {
+           BadInput{"", {"diff", room("layers"), room("none")}, 125, "holds no changes of a run", "--changes"}}) {
     check_bad_input("04-unionfs", input);
   }
 }

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/cli.h"
+
 namespace jigsaw::commands {
 namespace {
 std::string g_root;
@@ -13,10 +15,12 @@ void add_settings(CLI::App& app) {
   // jigsaw-transfer.
   app.add_option("--root", g_root,
                  "images and containers (default /var/lib/jigsaw, rootless ~/.local/share/jigsaw)")
-      ->take_last();
+      ->take_last()
+      ->check(cli::refuse_empty);
   app.add_option("--run-root", g_run_root,
                  "states of running containers (default /run/jigsaw, rootless $XDG_RUNTIME_DIR/jigsaw)")
-      ->take_last();
+      ->take_last()
+      ->check(cli::refuse_empty);
 }
 
 void settle_paths() {

@@ -25,6 +25,7 @@ std::string ask(const std::string& question) {
   std::fputs(question.c_str(), stderr);
   std::string answer;
   if (!std::getline(std::cin, answer)) {
+    std::fputs("\n", stderr);  // below the question
     throw Error("no answer", "use --username with --password-stdin where nobody can answer");
   }
   return std::string(text::trim(answer));

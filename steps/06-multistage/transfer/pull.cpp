@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "commands/settings.h"
+#include "image/names.h"
 #include "image/pull.h"
 #include "image/reference.h"
 #include "image/transport.h"
@@ -65,6 +66,11 @@ void pull_one(const PullOptions& options, const image::Store& store, const std::
               progress::Reporter& progress) {
   image::Location from = image::parse_location(text);
   const std::string name = name_for(from);
+  if (from.kind == image::Location::Kind::kPlain && image::is_embedded(text)) {
+    progress.line(fmt::format("{}: part of this program, nothing to fetch", name));
+    std::fputs(fmt::format("{}\n", image::named_image(store, text).id().text()).c_str(), stdout);
+    return;
+  }
   if (from.kind == image::Location::Kind::kPlain) {
     from.kind = image::Location::Kind::kRegistry;
   }

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/text.h"
 
 namespace jigsaw::files {
@@ -202,6 +203,7 @@ Lock Lock::take(const std::string& path, Mode mode) {
     if (errno != EINTR) {
       throw system_error(errno, fmt::format("lock {}", path));
     }
+    Interruption::check();
   }
   return Lock(std::move(fd));
 }

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "base/text.h"
 #include "build/docker_flags.h"
-#include "build/interruption.h"
 #include "build/output.h"
 #include "build/picture.h"
 
@@ -110,7 +110,7 @@ void add_annotation(std::map<std::string, std::string>& annotations, const std::
 }
 
 BuildResult build_or_be_interrupted(const BuildOptions& options) {
-  const Interruption interruption;
+  const Interruption interruption("the finished steps are kept: the next build goes on from there");
   try {
     return build(options);
   } catch (const Error&) {

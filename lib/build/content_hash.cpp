@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "build/interruption.h"
+#include "base/interruption.h"
 
 namespace jigsaw::build {
 namespace {

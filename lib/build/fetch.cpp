@@ -8,10 +8,10 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/text.h"
 #include "build/archive.h"
 #include "build/glob.h"
-#include "build/interruption.h"
 #include "build/tree.h"
 #include "image/decompress.h"
 #include "process/exec.h"

@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "build/glob.h"
-#include "build/interruption.h"
 #include "unionfs/whiteout.h"
 
 namespace jigsaw::build {

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "build/interruption.h"
+#include "base/interruption.h"
 #include "image/layer_create.h"
 
 namespace jigsaw::build {

@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "base/text.h"
 #include "build/glob.h"
-#include "build/interruption.h"
 #include "build/layers.h"
 #include "build/output_relay.h"
 #include "build/owner.h"

@@ -11,9 +11,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "base/sys.h"
 #include "build/bases.h"
-#include "build/interruption.h"
 #include "process/spawn.h"
 
 namespace jigsaw::build {

@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "build/glob.h"
 #include "build/graph.h"
-#include "build/interruption.h"
 #include "build/layers.h"
 #include "build/owner.h"
 

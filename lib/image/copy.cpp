@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "base/text.h"
 
 namespace jigsaw::image {
@@ -213,6 +214,7 @@ class Copying {
   Destination::Open counted(Destination::Open open, const std::string& item) {
     return [this, open = std::move(open), item]() -> Destination::Read {
       return [this, read = open(), item](std::span<char> space) {
+        Interruption::check();
         const size_t got = read(space);
         if (options_.progress != nullptr && got > 0) {
           options_.progress->advance(item, got);

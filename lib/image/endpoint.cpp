@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <random>
-#include <thread>
 
+#include "base/interruption.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -69,7 +69,7 @@ void Endpoint::pause(const HttpResponse& response, unsigned attempt) const {
   wait += wait * static_cast<int>(random() % 25) / 100;  // so that a classroom does not come back all at once
   log::debug("{}: {}; trying again in {} ms", registry_,
              response.problem.empty() ? fmt::format("status {}", response.status) : response.problem, wait.count());
-  std::this_thread::sleep_for(wait);
+  Interruption::sleep(wait);
 }
 
 HttpResponse Endpoint::send(HttpRequest request, const std::string& scope, Attempts attempts) {

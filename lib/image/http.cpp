@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/explain.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "base/text.h"
 
 namespace jigsaw::image {
@@ -108,9 +109,13 @@ size_t on_read(char* buffer, size_t size, size_t count, void* user) {
   });
 }
 
-// Called about once a second even when nothing comes: the place to notice a stall.
+// Called about once a second even when nothing comes: the place to notice a stall, or that the user has had enough.
 int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t up) {
   auto& exchange = *static_cast<Exchange*>(user);
+  if (Interruption::came()) {
+    exchange.thrown = std::make_exception_ptr(Interruption::error());
+    return 1;
+  }
   if (up != exchange.bytes_up) {
     exchange.bytes_up = up;
     exchange.last_byte = Clock::now();

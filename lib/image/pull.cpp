@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/interruption.h"
 #include "base/log.h"
 #include "image/layer_stream.h"
 
@@ -58,6 +59,7 @@ class Pulling {
     for (std::thread& thread : threads) {
       thread.join();
     }
+    Interruption::check();
     if (error_) {
       std::rethrow_exception(error_);
     }
@@ -89,7 +91,7 @@ class Pulling {
   }
 
   void check_stopped() const {
-    if (stopped_) {
+    if (stopped_ || Interruption::came()) {
       throw Stopped();
     }
   }
@@ -103,6 +105,7 @@ class Pulling {
       if (blocked_ > 0) {
         content.reset();
       }
+      check_stopped();
     }
     check_stopped();
     return committed_;

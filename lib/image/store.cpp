@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/interruption.h"
 #include "base/json.h"
 #include "base/spread.h"
 #include "base/text.h"
@@ -16,6 +17,7 @@
 namespace jigsaw::image {
 namespace {
 
+constexpr std::chrono::milliseconds kLockPause(20);
 constexpr const char* kFolders[] = {"blobs", "blobs/sha256", "blobs/sha512", "layers", "roots", "tmp", "locks"};
 
 void check_schema(const std::string& text, const std::string& path) {
@@ -145,7 +147,12 @@ Store Store::open(const std::string& given) {
 files::Lock Store::use() const { return files::Lock::take(root_ + "/locks/use", files::Lock::Mode::kShared); }
 
 files::Lock Store::lock_content(const Digest& digest) const {
-  return files::Lock::take(fmt::format("{}/locks/content-{}", root_, digest.hex()));
+  const std::string path = fmt::format("{}/locks/content-{}", root_, digest.hex());
+  for (;; Interruption::sleep(kLockPause)) {  // not flock(2): a signal that another thread takes would not end it
+    if (auto lock = files::Lock::try_take(path)) {
+      return std::move(*lock);
+    }
+  }
 }
 
 std::optional<files::Lock> Store::try_lock_content(const Digest& digest) const {

@@ -35,10 +35,12 @@ int ensure_image(const std::string& image, const std::string& pull) {
   child.release();
   child.wait_started();
   const process::ExitStatus status = process::supervise(child);
-  if (status.exit_code() != 0 && status.exit_code() != kExitFailure) {
+  const int code = status.exit_code();
+  const bool told = code == kExitFailure || code == 128 + SIGHUP || code == 128 + SIGINT || code == 128 + SIGTERM;
+  if (code != 0 && !told) {
     throw fail("the image {} is not here, and its pull ended: {}", text::quoted(image), status.text());
   }
-  return status.exit_code();
+  return code;
 }
 
 }  // namespace jigsaw::commands

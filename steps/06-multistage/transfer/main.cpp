@@ -3,13 +3,29 @@
 #include <CLI/CLI.hpp>
 
 #include "base/cli.h"
+#include "base/error.h"
+#include "base/interruption.h"
 #include "commands/settings.h"
 #include "transfer/transfer.h"
 
 using namespace jigsaw;
 
+namespace {
+
+int run_or_be_interrupted(const std::function<int()>& body) {
+  const Interruption interruption("what has come is kept: the next time goes on from there");
+  try {
+    return body();
+  } catch (const Error&) {
+    Interruption::check();  // whatever it says, that was the cause
+    throw;
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  return cli::run_main(argc, argv, {"jigsaw", "move images"}, [](CLI::App& app) {
+  return cli::run_main(argc, argv, {"jigsaw", "move images", run_or_be_interrupted}, [](CLI::App& app) {
     commands::add_settings(app);
     transfer::add_pull(app);
     transfer::add_push(app);

@@ -1,16 +1,19 @@
-#include "build/interruption.h"
+#include "base/interruption.h"
 
+#include <algorithm>
 #include <atomic>
 #include <ctime>
 #include <iterator>
+#include <thread>
 
 #include "base/flags.h"
 
-namespace jigsaw::build {
+namespace jigsaw {
 namespace {
 
 std::atomic<int> g_signal = 0;
 std::atomic<time_t> g_when = 0;
+std::atomic<const char*> g_hint = "";
 
 time_t now() {
   timespec time{};
@@ -30,7 +33,8 @@ void note(int number) {
 
 }  // namespace
 
-Interruption::Interruption() {
+Interruption::Interruption(const char* hint) {
+  g_hint = hint;
   struct sigaction action {};
   action.sa_handler = note;  // without SA_RESTART: who waits wakes up
   for (size_t i = 0; i < std::size(kSignals); ++i) {
@@ -56,8 +60,16 @@ void Interruption::check() {
 }
 
 Error Interruption::error() {
-  return fail("interrupted by {}", flags::signal_name(g_signal)).with_hint("the finished steps are kept: the next build goes on from there")
-      .with_code(128 + g_signal);
+  return fail("interrupted by {}", flags::signal_name(g_signal)).with_hint(g_hint.load()).with_code(128 + g_signal);
 }
 
-}  // namespace jigsaw::build
+void Interruption::sleep(std::chrono::milliseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  for (auto left = time; left.count() > 0; left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now())) {
+    check();
+    std::this_thread::sleep_for(std::min(left, std::chrono::milliseconds(100)));
+  }
+  check();
+}
+
+}  // namespace jigsaw

@@ -91,6 +91,9 @@ std::vector<std::string> scope_properties(const Limits& limits, Version version)
 
 std::vector<std::string> annotated_properties(const std::map<std::string, std::string>& annotations) {
   static constexpr std::string_view kPrefix = "org.systemd.property.";
+  // An annotation may come from an image or a pod.
+  static constexpr std::string_view kOurs[] = {"Slice", "PIDs", "Controller", "Delegate", "DelegateControllers", "DelegateSubgroup",
+                                               "DefaultDependencies", "DevicePolicy", "DeviceAllow"};
   std::vector<std::string> properties;
   for (const auto& [key, value] : annotations) {
     if (!key.starts_with(kPrefix)) {
@@ -100,6 +103,9 @@ std::vector<std::string> annotated_properties(const std::map<std::string, std::s
     const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
     if (name.empty() || !plain) {
       throw fail("annotation {} names no property of a unit", text::quoted(key));
+    }
+    if (std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs)) {
+      throw fail("annotation {} is refused: where a container is and what it may use is not for an annotation to say", text::quoted(key));
     }
     if (value == "true" || value == "false") {
       properties.push_back(fmt::format("{}=b:{}", name, value));

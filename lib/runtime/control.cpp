@@ -78,8 +78,7 @@ void update(const std::string& state_root, const std::string& id, const cgroups:
   const State state = load_alive(state_root, id);
   const cgroups::Cgroup cgroup = need_cgroup(state);
   if (state.systemd) {
-    const auto keeper = ::geteuid() == 0 ? cgroups::Scope::Keeper::kSystem : cgroups::Scope::Keeper::kUser;
-    update_scope({.keeper = keeper, .unit = state.cgroup.substr(state.cgroup.rfind('/') + 1)}, limits);
+    update_scope(state.cgroup, limits);
   }
   cgroup.apply(limits);
 }

@@ -128,6 +128,9 @@ class Undo {
     }
     try {
       cgroup_->clear();
+      if (!scope_.empty()) {
+        end_scope(scope_);
+      }
       file_.remove();
     } catch (const Error& error) {
       log::warning("not all was cleaned up: {}", error.message());
@@ -135,11 +138,13 @@ class Undo {
   }
   Undo(const Undo&) = delete;
   Undo& operator=(const Undo&) = delete;
+  void has_scope(std::string path) { scope_ = std::move(path); }
   void done() { active_ = false; }
 
  private:
   StateFile& file_;
   cgroups::Cgroup* cgroup_;
+  std::string scope_;  // of systemd's, if there is one
   bool active_ = true;
 };
 
@@ -289,7 +294,9 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
                                         });
   note_pid(child, state, file);
   if (systemd) {
-    cgroup = make_scope(scope, child.pid(), limits_with_devices(spec), spec.annotations);
+    start_scope(scope, child.pid(), spec.limits, spec.annotations);
+    undo.has_scope(scope.path);
+    cgroup = enter_scope(child.pid(), limits_with_devices(spec));
     state.cgroup = cgroup.path();
     file.save(state);
   }

@@ -8,6 +8,7 @@
 #include "runtime/container.h"
 #include "runtime/create.h"
 #include "runtime/hooks.h"
+#include "runtime/scope.h"
 
 namespace jigsaw::runtime {
 namespace {
@@ -66,6 +67,9 @@ void remove_all(StateFile& file, const State& state) {
   cgroups::Cgroup cgroup = cgroup_of(state);
   kill_process(state);
   cgroup.clear();
+  if (state.systemd) {
+    end_scope(state.cgroup);
+  }
   file.remove();
   run_hooks_and_warn(state.poststop, state_json(state, Status::kStopped), {"poststop", state.bundle});
 }

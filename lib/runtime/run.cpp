@@ -8,6 +8,7 @@
 #include "process/terminal.h"
 #include "runtime/create.h"
 #include "runtime/hooks.h"
+#include "runtime/scope.h"
 
 namespace jigsaw::runtime {
 namespace {
@@ -23,6 +24,9 @@ process::ExitStatus wait_for_end(Made& made, process::SuperviseOptions::Requests
 
 void clear_away(Made& made) {
   made.cgroup.clear();
+  if (made.state.systemd) {
+    end_scope(made.state.cgroup);
+  }
   made.file.remove();
   run_hooks_and_warn(made.state.poststop, state_json(made.state, Status::kStopped), {"poststop", made.state.bundle});
 }

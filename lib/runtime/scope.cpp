@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "process/exec.h"
 #include "process/own_program.h"
@@ -52,16 +53,24 @@ cgroups::Version version_of(const cgroups::Layout& layout) {
   return memory != nullptr ? memory->version : cgroups::Version::kV2;
 }
 
+cgroups::Scope scope_at(const std::string& path) {
+  return {.keeper = ::geteuid() == 0 ? cgroups::Scope::Keeper::kSystem : cgroups::Scope::Keeper::kUser,
+          .unit = path.substr(path.rfind('/') + 1)};
+}
+
 }  // namespace
 
-cgroups::Cgroup make_scope(const cgroups::Scope& scope, pid_t pid, const cgroups::Limits& limits,
-                           const std::map<std::string, std::string>& annotations) {
-  const cgroups::Layout layout = cgroups::read_layout();
-  std::vector<std::string> properties = cgroups::scope_properties(limits, version_of(layout));
-  for (std::string& property : cgroups::annotated_properties(annotations)) {
-    properties.push_back(std::move(property));
+void start_scope(const cgroups::Scope& scope, pid_t pid, const cgroups::Limits& limits,
+                 const std::map<std::string, std::string>& annotations) {
+  std::vector<std::string> properties = cgroups::annotated_properties(annotations);
+  for (std::string& property : cgroups::scope_properties(limits, version_of(cgroups::read_layout()))) {
+    properties.push_back(std::move(property));  // after those of annotations, so that these hold
   }
   ask(cgroups::start_scope_command(scope, pid, properties));
+}
+
+cgroups::Cgroup enter_scope(pid_t pid, const cgroups::Limits& limits) {
+  const cgroups::Layout layout = cgroups::read_layout();
   // A user's systemd puts the scope below its own cgroup: ask the process where it is.
   const cgroups::Cgroup entered = cgroups::Cgroup::of_process(layout, pid);
   const cgroups::Place* kept = entered.find("name=systemd");
@@ -72,10 +81,18 @@ cgroups::Cgroup make_scope(const cgroups::Scope& scope, pid_t pid, const cgroups
   return cgroup;
 }
 
-void update_scope(const cgroups::Scope& scope, const cgroups::Limits& limits) {
+void end_scope(const std::string& path) {
+  try {
+    ask(cgroups::stop_scope_command(scope_at(path)));
+  } catch (const Error& error) {
+    log::warning("{}", error.message());
+  }
+}
+
+void update_scope(const std::string& path, const cgroups::Limits& limits) {
   const std::vector<std::string> properties = cgroups::scope_properties(limits, version_of(cgroups::read_layout()));
   if (!properties.empty()) {
-    ask(cgroups::set_scope_command(scope, properties));
+    ask(cgroups::set_scope_command(scope_at(path), properties));
   }
 }
 

@@ -212,6 +212,11 @@ def make_initramfs(work, version):
 def make_disk(work, version, options):
     os.mkdir(f"{work}/root")
     make_root(f"{work}/root", version, options)
+    make_file_system(work)
+
+
+def make_file_system(work):
+    """The directory root of `work` becomes the file system on disk."""
     with open(f"{work}/disk", "wb") as disk:
         disk.truncate(4 << 30)
     made = subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", f"{work}/root", f"{work}/disk"],

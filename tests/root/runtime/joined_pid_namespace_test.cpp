@@ -44,7 +44,7 @@ TEST_F(Neighbour, ItIsNeverSeenWithTheHostsRootOrDescriptors) {
               "[ -e $f" + bundle() + "/mark ] && echo $f >> /found; done; done; done 2>/dev/null");
   move_in();
   config["process"]["args"] = {"true"};
-  for (int i = 0; i < 15; ++i) {
+  for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(run_second().code, 0);
   }
   EXPECT_EQ(files::read_if_exists(root("found")).value_or(""), "");

@@ -107,7 +107,7 @@ class Splitter {
     }
   }
 
-  // "-it", "-m64m", "-m 64m".
+  // "-it", "-m64m", "-m 64m", "-q=false".
   void take_short(const std::string& word) {
     ++next_;
     for (size_t at = 1; at < word.size(); ++at) {
@@ -118,6 +118,9 @@ class Splitter {
       CLI::Option* option = find(name);
       if (takes_value(*option)) {
         return add(option, name, at + 1 < word.size() ? word.substr(at + (word[at + 1] == '=' ? 2 : 1)) : value_of(name));
+      }
+      if (at + 1 < word.size() && word[at + 1] == '=' && !option->get_lnames().empty()) {  // CLI11 takes that of long names
+        return level_of(option).push_back("--" + option->get_lnames().front() + word.substr(at + 1));
       }
       level_of(option).push_back(name);
     }

@@ -42,7 +42,7 @@ std::optional<Tag> find_named(const Store& store, const std::string& text) {
   return store.find(text);
 }
 
-Tag named(const Store& store, const std::string& text) {
+Tag named(const Store& store, const std::string& text, const std::string& hint) {
   if (auto tag = find_named(store, text)) {
     return *tag;
   }
@@ -56,7 +56,7 @@ Tag named(const Store& store, const std::string& text) {
     }
   }
   throw Error(fmt::format("no such image: {}{}", text::quoted(text), text::did_you_mean(text, names)),
-              fmt::format("fetch it with: jigsaw pull {}", text::printable_line(text)));
+              hint.empty() ? fmt::format("fetch it with: jigsaw pull {}", text::printable_line(text)) : hint);
 }
 
 Image named_image(const Store& store, const std::string& text) {

@@ -19,8 +19,8 @@ bool is_embedded(const std::string& text);
 
 // What `text` stands for, if it is there. jigsaw/base is put into the store when it is first asked for.
 std::optional<Tag> find_named(const Store& store, const std::string& text);
-// The same; throws "no such image" with the nearest name, or what is wrong with `text`.
-Tag named(const Store& store, const std::string& text);
+// The same; throws "no such image" with the nearest name and `hint` ("" for how to fetch it), or what is wrong with `text`.
+Tag named(const Store& store, const std::string& text, const std::string& hint = "");
 // The same, read and checked. Its name is the full one, or `text` for an image without a name.
 Image named_image(const Store& store, const std::string& text);
 

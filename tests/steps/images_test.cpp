@@ -115,5 +115,21 @@ TEST_F(ImageCommands, MistakesGiveOneLineAndAHint) {
   EXPECT_EQ(jigsaw({"inspect", "-f", "{{nonsense}}", "jigsaw/base"}).code, 125);
 }
 
+TEST_F(ImageCommands, WhatIsNotThereCanBeRemovedByForceAlone) {
+  test::Result result = jigsaw({"rmi", "nosuch"});
+  EXPECT_EQ(result.code, 125);
+  EXPECT_THAT(result.err, testing::AllOf(HasSubstr("no such image: \"nosuch\""), HasSubstr("jigsaw images")));
+  result = jigsaw({"rmi", "-f", "nosuch"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.err, HasSubstr("no such image: \"nosuch\""));
+}
+
+TEST_F(ImageCommands, TheDiskIsToldImageByImage) {
+  EXPECT_EQ(jigsaw({"tag", "jigsaw/base", "my/base:1"}).code, 0);
+  const test::Result result = jigsaw({"system", "df", "-v"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, testing::AllOf(testing::ContainsRegex("images +1 "), testing::ContainsRegex("my/base +1 +[0-9a-f]{12} +[0-9.]+MB +0B +[0-9.]+MB +0")));
+}
+
 }  // namespace
 }  // namespace jigsaw

@@ -3,6 +3,7 @@
 
 #include "base/cli.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "commands/image_commands.h"
 #include "engine/containers.h"
@@ -34,7 +35,11 @@ void refuse_if_used(const std::string& name, const std::string& id) {
 }
 
 void remove(const image::Store& store, const std::string& name, bool force) {
-  const image::Tag tag = image::named(store, name);
+  if (force && !image::find_named(store, name)) {  // that it is gone is all that was wanted
+    log::warning("no such image: {}", text::quoted(name));
+    return;
+  }
+  const image::Tag tag = image::named(store, name, "see which are here: jigsaw images");
   const std::string id = id_of(store, tag);
   std::vector<std::string> names;
   for (const image::Tag& each : store.tags()) {
@@ -91,7 +96,7 @@ void add_rmi(CLI::App& app) {
   static RmiOptions options;
   CLI::App* command = app.add_subcommand("rmi", "remove images");
   command->add_option("image", options.images, "names or ids")->required();
-  command->add_flag("-f,--force", options.force, "also with several names, or used by a container");
+  command->add_flag("-f,--force", options.force, "also with several names, or used by a container; and if it is not there");
   cli::on_run(*command, [] { return rmi(options); });
 }
 

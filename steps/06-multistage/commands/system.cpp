@@ -1,5 +1,8 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <map>
+#include <set>
 
 #include "base/cli.h"
 #include "base/error.h"
@@ -7,22 +10,56 @@
 #include "base/text.h"
 #include "build/prune.h"
 #include "commands/image_commands.h"
+#include "commands/image_filters.h"
 #include "engine/containers.h"
 #include "image/names.h"
 
 namespace jigsaw::commands {
 namespace {
 
-int df() {
+// Each image, and what of it no other one has.
+std::string images_in_detail(const image::Store& store) {
+  const std::vector<ListedImage> all = list_images(store);
+  std::map<std::string, std::set<std::string>> users;  // of a layer
+  for (const ListedImage& each : all) {
+    for (const image::Descriptor& layer : each.image ? each.image->manifest.layers : std::vector<image::Descriptor>{}) {
+      users[layer.digest.text()].insert(each.tag.descriptor.digest.text());
+    }
+  }
+  const std::vector<engine::Container> containers = engine::list(paths());
+  Table table({"REPOSITORY", "TAG", "IMAGE ID", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS"});
+  for (const ListedImage& each : all) {
+    if (!each.image) {
+      continue;  // damaged
+    }
+    uint64_t shared = 0;
+    for (const image::Descriptor& layer : each.image->manifest.layers) {
+      shared += users[layer.digest.text()].size() > 1 ? layer.size : 0;
+    }
+    const auto used = std::count_if(containers.begin(), containers.end(), [&](const engine::Container& container) {
+      return container.image_id == each.image->id().text();
+    });
+    table.add({each.repository.empty() ? "<none>" : each.repository, each.version.empty() ? "<none>" : each.version,
+               each.image->id().short_id(), text::human_size(each.image->size()), text::human_size(shared),
+               text::human_size(each.image->size() - shared), std::to_string(used)});
+  }
+  return "\n" + table.text();
+}
+
+int df(bool verbose) {
   const image::Store store = open_store();
   const files::Lock lock = store.use();
   const image::Store::Usage usage = store.usage();
   Table table({"TYPE", "COUNT", "SIZE"});
-  table.add({"images", std::to_string(store.tags().size()), text::human_size(usage.blob_bytes)});
+  std::set<std::string> images;  // one may have several names
+  for (const image::Tag& tag : store.tags()) {
+    images.insert(tag.descriptor.digest.text());
+  }
+  table.add({"images", std::to_string(images.size()), text::human_size(usage.blob_bytes)});
   table.add({"unpacked layers", std::to_string(usage.layers), text::human_size(usage.layer_bytes)});
   table.add({"containers", std::to_string(engine::list(paths()).size()), ""});
   table.add({"reclaimable", "", text::human_size(usage.reclaimable)});
-  std::fputs(table.text().c_str(), stdout);
+  std::fputs((table.text() + (verbose ? images_in_detail(store) : "")).c_str(), stdout);
   return 0;
 }
 
@@ -79,9 +116,12 @@ int prune(bool all, bool builds) {
 void add_system(CLI::App& app) {
   static bool all = false;
   static bool builds = false;
+  static bool verbose = false;
   CLI::App* system = app.add_subcommand("system", "look after the disk");
   system->require_subcommand(1);
-  cli::on_run(*system->add_subcommand("df", "show what images and layers take"), df);
+  CLI::App* usage = system->add_subcommand("df", "show what images and layers take");
+  usage->add_flag("-v,--verbose", verbose, "also image by image");
+  cli::on_run(*usage, [] { return df(verbose); });
   CLI::App* command =
       system->add_subcommand("prune", "remove ended containers, unnamed images and leftovers");
   command->add_flag("-a,--all", all, "also named images that no container uses");

@@ -74,6 +74,13 @@ TEST(CommandLine, OptionsStandBeforeTheFirstPlainWord) {
   EXPECT_THAT(seen.words, ElementsAre("sh", "--name", "y", "-i"));
 }
 
+TEST(CommandLine, AFlagOfOneLetterTakesAValueBehindAnEqualsSign) {
+  const Seen seen = run({"run", "-i=false", "-t=true", "img"});
+  EXPECT_EQ(seen.code, 7) << seen.err;
+  EXPECT_FALSE(seen.interactive);
+  EXPECT_TRUE(seen.terminal);
+}
+
 TEST(CommandLine, TwoDashesEndTheOptionsBeforeAndBehindTheFirstWord) {
   EXPECT_THAT(run({"run", "img", "--", "sh", "--", "-c"}).words, ElementsAre("sh", "--", "-c"));
   EXPECT_THAT(run({"run", "-i", "--", "img", "--", "sh"}).words, ElementsAre("sh"));

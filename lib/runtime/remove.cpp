@@ -76,13 +76,12 @@ void remove_all(StateFile& file, const State& state) {
 
 void remove(const std::string& state_root, const std::string& id, Force force) {
   auto file = StateFile::find(state_root, id);
-  if (!file) {
+  if (!file || !file->lock_if_exists()) {  // there never was, or somebody who removes it as well was quicker
     if (force == Force::kYes) {
       return;
     }
     throw fail("container {} does not exist", id);
   }
-  file->lock();
   std::optional<Error> unreadable;
   const auto state = load_for_removal(*file, unreadable);
   if (unreadable && force == Force::kNo) {

@@ -178,10 +178,14 @@ std::string StateFile::beside(std::string_view what) const { return fmt::format(
 bool StateFile::exists() const { return status().st_nlink > 0; }
 
 void StateFile::lock() {
-  check(::flock(fd_.get(), LOCK_EX), "lock {}", path());
-  if (!exists()) {
+  if (!lock_if_exists()) {
     throw fail("container {} does not exist", id_);
   }
+}
+
+bool StateFile::lock_if_exists() {
+  check(::flock(fd_.get(), LOCK_EX), "lock {}", path());
+  return exists();
 }
 
 bool StateFile::try_lock() {

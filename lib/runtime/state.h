@@ -67,6 +67,7 @@ class StateFile {
   static std::optional<StateFile> find(const std::string& state_root, const std::string& id);
 
   void lock();      // throws if the container was removed meanwhile
+  bool lock_if_exists();
   bool try_lock();  // false if another process holds it, or it was removed
   void unlock();
   // In a child, which has a share in the lock from its parent: gives it up without unlocking.

@@ -55,7 +55,7 @@ class Stage:
         with open("/proc/self/mountinfo") as file:
             found += ["mount " + line.strip() for line in file if self.directory in line]
         found += ["cgroup " + path for path, _, _ in os.walk("/sys/fs/cgroup") if self.id in path]
-        found += ["state " + name for name in os.listdir(self.states) if not name.startswith(".")]
+        found += ["state " + name for name in os.listdir(self.states) if name != ".seccomp"]
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open("/proc/%s/cmdline" % pid, "rb") as file:

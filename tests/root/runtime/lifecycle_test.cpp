@@ -36,6 +36,14 @@ TEST_F(Lifecycle, CreateStartKillDelete) {
   EXPECT_EQ(oci({"delete", "--force", kId}).code, 0);
 }
 
+TEST_F(Lifecycle, ManyMayDeleteAContainerByForceAtOnce) {
+  ASSERT_NO_FATAL_FAILURE(start_idle());
+  const std::string one = test::bin("jigsaw-oci") + " --root " + bundle() + "/states delete --force " + kId;
+  const auto result = test::sh("for i in 1 2 3 4 5 6; do " + one + " || echo failed & done; wait");
+  EXPECT_EQ(result.out + result.err, "");
+  EXPECT_NE(oci({"state", kId}).code, 0);
+}
+
 TEST_F(Lifecycle, WithoutAProcessItIsCreatedButNotStarted) {
   config.erase("process");
   write();

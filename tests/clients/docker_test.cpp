@@ -32,6 +32,8 @@ docker exec dd sh -c 'exit 4'; echo exec $?
 script -qec 'docker exec -it dd tty' /dev/null </dev/null | grep -ao /dev/pts/0
 docker pause dd; docker unpause dd
 docker update --memory 128m --memory-swap 256m dd
+docker exec dd sh -c 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null'
+$r --rm --pid container:dd --cap-add SYS_PTRACE busy cat /proc/1/comm
 docker top dd | grep -c sleep
 docker logs dd
 docker kill dd
@@ -42,10 +44,13 @@ mkdir $D/volume; echo volume > $D/volume/file
 $r --rm -v $D/volume:/mnt:ro -v named:/named busy sh -c 'cat /mnt/file; touch /mnt/x 2>/dev/null || echo read-only; touch /named/x && echo written'
 $r --rm -t busy tty
 script -qec "$r --rm -it busy tty" /dev/null </dev/null | grep -ao /dev/pts/0
-$r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only; echo opened > /dev/stdout'
+$r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m --cpus 0.5 --pids-limit 50 busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only
+  echo opened > /dev/stdout; grep -c " /run tmpfs " /proc/mounts; cat /proc/1/comm
+  cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes 2>/dev/null; cat pids.max pids/pids.max 2>/dev/null; cat cpu.max cpu/cpu.cfs_quota_us 2>/dev/null | cut -d" " -f1'
+echo 'echo typed; exit 6' | script -qec "$r --rm -it busy sh" /dev/null | grep -a -o -x 'typed.' | tr -d '\r' 
 )");
-  EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\n/dev/pts/0\ndd\ndd\ndd\n1\nhello\ndd\ndd\nee\n3\nee\nvolume\nread-only\nwritten\n"
-                        "/dev/pts/0\r\n/dev/pts/0\n5\nread-only\nopened\n") << result.err;
+  EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\n/dev/pts/0\ndd\ndd\ndd\n134217728\nsleep\n1\nhello\ndd\ndd\nee\n3\nee\nvolume\nread-only\nwritten\n"
+                        "/dev/pts/0\r\n/dev/pts/0\n5\nread-only\nopened\n1\ndocker-init\n33554432\n50\n50000\ntyped\n") << result.err;
 }
 
 }  // namespace

@@ -57,6 +57,8 @@ TEST_F(Podman, ManagesADetachedContainer) {
   EXPECT_EQ(podman("pause d").code, 0);
   EXPECT_EQ(podman("unpause d").code, 0);
   EXPECT_EQ(podman("update --memory 64m d").code, 0);
+  EXPECT_EQ(podman("exec d sh -c 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null'").out, "67108864\n");
+  EXPECT_EQ(podman("run --rm --network none --pid container:d --cap-add SYS_PTRACE busy cat /proc/1/comm").out, "sleep\n");
   EXPECT_EQ(podman("kill d").code, 0);
   EXPECT_EQ(podman("wait d").out, "137\n");
   EXPECT_EQ(podman("rm d").code, 0);
@@ -79,7 +81,11 @@ TEST_F(Podman, GivesTerminalsUsersLimitsAndReadOnlyRoots) {
   EXPECT_NE(podman("run --rm -t --network none busy tty").out.find("/dev/pts/0"), std::string::npos);
   EXPECT_EQ(sh("script -qec '" + command("run --rm -it --network none busy tty") + "' /dev/null </dev/null | grep -ao /dev/pts/0", environment()).out, "/dev/pts/0\n");
   EXPECT_EQ(podman("run --rm --network host --read-only --user 5:6 --tmpfs /run --memory 32m --cpus 0.5 --pids-limit 50 busy "
-                   "sh -c 'id -u; touch /x 2>/dev/null || echo read-only; echo opened > /dev/stdout'").out, "5\nread-only\nopened\n");
+                   "sh -c 'id -u; touch /x 2>/dev/null || echo read-only; echo opened > /dev/stdout; grep -c \" /run tmpfs \" /proc/mounts; "
+                   "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; "
+                   "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null; "
+                   "cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null'").out.substr(0, 41),
+            "5\nread-only\nopened\n1\n33554432\n50\n50000");
 }
 
 }  // namespace

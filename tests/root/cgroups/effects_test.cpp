@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include "base/error.h"
@@ -87,6 +88,26 @@ TEST_F(Effects, AnAllocatorIsKilledAndTheKernelSaysWhy) {
   EXPECT_EQ(child.wait().exit_code(), 137);
   EXPECT_EQ(oom_notice(cgroup).value_or(""), "killed by the kernel: out of memory (limit 32MiB)");
   EXPECT_GE(read_stats(cgroup).memory->oom_kills, 1U);
+}
+
+// A machine's own swap is no toy: this one is made and used where the machine is ours alone.
+TEST_F(Effects, WhatMayBeSwappedOutLivesAndNoMore) {
+  if (std::getenv("JIGSAW_VM") == nullptr) {
+    GTEST_SKIP() << "swap is only made in the virtual machine of tests/vm";
+  }
+  const files::TemporaryDirectory room("/var/tmp");
+  const std::string file = room.path() + "/swap";
+  const test::Result on = test::sh("dd if=/dev/zero of=" + file + " bs=1M count=96 && chmod 600 " + file + " && mkswap " + file + " && swapon " + file);
+  ASSERT_EQ(on.code, 0) << on.err;
+  const auto end_of_48_MiB_with = [&](int64_t memory_and_swap) {
+    const Cgroup cgroup = make({.memory = {.limit = 16 << 20, .swap = memory_and_swap}});
+    process::Child child = start(cgroup, [] { return use_memory(48 << 20); });
+    return child.wait().exit_code();
+  };
+  EXPECT_EQ(end_of_48_MiB_with(80 << 20), 7) << "32 MiB of it go to the swap";
+  EXPECT_EQ(end_of_48_MiB_with(32 << 20), 137) << "only 16 MiB may";
+  EXPECT_EQ(end_of_48_MiB_with(16 << 20), 137) << "no swap at all";
+  EXPECT_EQ(test::sh("swapoff " + file).code, 0);
 }
 
 TEST_F(Effects, WhatStaysBelowTheMemoryLimitLives) {

@@ -17,6 +17,7 @@ constexpr cli::NamedCommand kCommands[] = {
     {"exec", commands::add_exec},
     {"build", commands::add_build},
     {"ps", commands::add_ps},
+    {"stats", commands::add_stats},
     {"kill", commands::add_kill},
     {"rm", commands::add_rm},
     {"images", commands::add_images},

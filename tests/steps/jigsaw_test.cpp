@@ -151,6 +151,25 @@ TEST_F(Jigsaw, ExecEntersARunningContainer) {
   EXPECT_EQ(result.code, 5) << result.err;
 }
 
+TEST_F(Jigsaw, StatsShowWhatRunsAndItsLimits) {
+  run(words({"run", "--name", "busy", "--pids-limit", "9", "-m", "64m", "-v", room() + ":/room", "jigsaw/base", "sh", "-c",
+             "trap 'exit 0' TERM; touch /room/up; while :; do sleep 0.05; done"}),
+      {.while_running = [&](int pid) {
+        for (int tries = 0; tries < 500 && !files::exists(room("up")); ++tries) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        }
+        const Result all = jigsaw({"stats"});
+        EXPECT_THAT(all.out, MatchesRegex("CONTAINER ID .*\n[0-9a-f]{12} +busy +[12] / 9 +[0-9.]+.iB / 64MiB .*\n")) << all.err;
+        const Result one = jigsaw({"stats", "busy"});
+        EXPECT_EQ(text::lines(one.out).size(), 2U) << one.err;
+        ::kill(pid, SIGTERM);
+      }});
+  EXPECT_EQ(jigsaw({"stats"}).out, "CONTAINER ID   NAME   PROCESSES   MEMORY   CPU   DISKS\n");
+  const Result ended = jigsaw({"stats", "busy"});
+  EXPECT_EQ(ended.code, 125);
+  EXPECT_EQ(ended.err, "jigsaw: error: container busy does not run: it uses nothing\n  hint: jigsaw ps lists those that do\n");
+}
+
 TEST_F(Jigsaw, SignalsReachTheProgram) {
   const Result result = while_running("svc", "trap 'echo caught; exit 6' INT", "while :; do sleep 0.05; done", [](int pid) { ::kill(pid, SIGINT); });
   EXPECT_EQ(result.code, 6);

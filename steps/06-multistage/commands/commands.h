@@ -17,6 +17,7 @@ void add_build(CLI::App& app);
 void add_ps(CLI::App& app);
 void add_rm(CLI::App& app);
 void add_run(CLI::App& app);
+void add_stats(CLI::App& app);
 
 // Adds `name` as a command that is carried out by jigsaw-transfer: the same words are handed on to it.
 void add_transfer(CLI::App& app, const char* name, const char* description);

@@ -145,6 +145,7 @@ const Place* Cgroup::find(std::string_view controller) const {
     }
     unified = place.hierarchy.version == Version::kV2 ? &place : unified;
   }
+  // v2 lists these nowhere: every cgroup of it can be frozen and can have a device program.
   return controller == "devices" || controller == "freezer" || controller == "unified" ? unified : nullptr;
 }
 

@@ -11,16 +11,20 @@
 namespace jigsaw::process {
 namespace {
 
+// Closes what is open above the standard descriptors: the gaps between the kept ones, then all behind the last of them.
 void close_all_but(const std::set<int>& kept) {
-  unsigned first = STDERR_FILENO + 1;
-  for (const int fd : kept) {
-    const auto next = static_cast<unsigned>(fd);
-    if (fd > STDERR_FILENO && next > first) {
-      ::close_range(first, next - 1, 0);
+  int first = STDERR_FILENO + 1;
+  const auto close_from_first_to = [&](unsigned last) { ::close_range(static_cast<unsigned>(first), last, 0); };
+  for (const int fd : kept) {  // in the order of their numbers
+    if (fd < first) {
+      continue;  // a standard one, or -1: none
     }
-    first = fd > STDERR_FILENO ? next + 1 : first;
+    if (fd > first) {
+      close_from_first_to(static_cast<unsigned>(fd) - 1);
+    }
+    first = fd + 1;
   }
-  ::close_range(first, ~0U, 0);
+  close_from_first_to(~0U);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ cat /sys/fs/cgroup/default/d/memory.max /sys/fs/cgroup/memory/default/d/memory.l
 for i in $(seq 50); do [ -s $D/logs ] && break; sleep 0.1; done; cat $D/logs
 pid=$($ctr task ls | awk '$1 == "d" {print $2}')
 $run --rm --with-ns pid:/proc/$pid/ns/pid $D/rootfs j cat /proc/1/comm
-echo 'echo typed; exit 6' | script -qec "$run --rm -t $D/rootfs i sh" /dev/null | grep -a -o -x 'typed.' | tr -d '\r'
+(while sleep 0.2; do echo typed; done) | script -qec "$run --rm -t $D/rootfs i sh -c 'read x; echo got \$x'" /dev/null | grep -a -o -m1 'got typed'
 $ctr task exec --exec-id e1 d sh -c 'echo in; exit 5' 2>/dev/null; echo exec $?
 script -qec "$ctr task exec -t --exec-id e2 d tty" /dev/null </dev/null | grep -ao /dev/pts/0
 $ctr task exec --user 5:6 --exec-id e3 d sh -c 'id -u; id -g; echo opened > /dev/stdout'
@@ -53,7 +53,7 @@ $run --rm --read-only --mount type=tmpfs,src=tmpfs,dst=/tmp,options=rw --mount t
   sh -c 'touch /x 2>/dev/null || echo read-only; touch /etc/x 2>/dev/null || echo read-only; touch /tmp/x && cat /etc/file'
 $run --rm --cpus 0.5 $D/rootfs g sh -c 'echo opened > /dev/stdout'
 )");
-  EXPECT_EQ(result.out, "pid 1\nrun 4\nexecutable file not found\n67108864\nhello\nsleep\ntyped\nin\nexec 5\n/dev/pts/0\n5\n6\nopened\nPAUSED\nRUNNING\n2\n2\n/dev/pts/0\n"
+  EXPECT_EQ(result.out, "pid 1\nrun 4\nexecutable file not found\n67108864\nhello\nsleep\ngot typed\nin\nexec 5\n/dev/pts/0\n5\n6\nopened\nPAUSED\nRUNNING\n2\n2\n/dev/pts/0\n"
                         "read-only\nread-only\nvolume\nopened\n") << result.err;
 }
 

@@ -47,10 +47,10 @@ script -qec "$r --rm -it busy tty" /dev/null </dev/null | grep -ao /dev/pts/0
 $r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m --cpus 0.5 --pids-limit 50 busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only
   echo opened > /dev/stdout; grep -c " /run tmpfs " /proc/mounts; cat /proc/1/comm
   cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes 2>/dev/null; cat pids.max pids/pids.max 2>/dev/null; cat cpu.max cpu/cpu.cfs_quota_us 2>/dev/null | cut -d" " -f1'
-echo 'echo typed; exit 6' | script -qec "$r --rm -it busy sh" /dev/null | grep -a -o -x 'typed.' | tr -d '\r' 
+(while sleep 0.2; do echo typed; done) | script -qec "$r --rm -it busy sh -c 'read x; echo got \$x'" /dev/null | grep -a -o -m1 'got typed'
 )");
   EXPECT_EQ(result.out, "pid 1\nmissing 127\nexec 4\n/dev/pts/0\ndd\ndd\ndd\n134217728\nsleep\n1\nhello\ndd\ndd\nee\n3\nee\nvolume\nread-only\nwritten\n"
-                        "/dev/pts/0\r\n/dev/pts/0\n5\nread-only\nopened\n1\ndocker-init\n33554432\n50\n50000\ntyped\n") << result.err;
+                        "/dev/pts/0\r\n/dev/pts/0\n5\nread-only\nopened\n1\ndocker-init\n33554432\n50\n50000\ngot typed\n") << result.err;
 }
 
 }  // namespace

@@ -84,7 +84,7 @@ TEST_F(Podman, GivesTerminalsUsersLimitsAndReadOnlyRoots) {
                    "sh -c 'id -u; touch /x 2>/dev/null || echo read-only; echo opened > /dev/stdout; grep -c \" /run tmpfs \" /proc/mounts; "
                    "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; "
                    "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null; "
-                   "cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null'").out.substr(0, 41),
+                   "cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null'").out.substr(0, 38),
             "5\nread-only\nopened\n1\n33554432\n50\n50000");
 }
 

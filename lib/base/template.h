@@ -1,6 +1,7 @@
 // Templates for --format: the part of Go's text/template that users of `docker inspect` write.
 //
 //     {{.Config.Cmd}}   {{json .Config}}   {{index .Labels "a.b"}}   {{len .Layers}}   {{range .Layers}}{{println .}}{{end}}
+//     {{if .User}}{{.User}}{{else}}root{{end}}   {{range $k, $v := .Labels}}{{$k}}={{$v}} {{end}}   {{.Cmd | json}}   {{join .Cmd " "}}
 //
 // Values print as Go prints them: lists as [a b], objects as map[k:v], absent ones as <no value>.
 #pragma once

@@ -1,6 +1,8 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/cli.h"
 #include "base/error.h"
@@ -24,9 +26,14 @@ json::Value image_value(const image::Store& store, const image::Tag& tag, const 
   const image::Image image = store.read_image(tag.descriptor, name);
   const json::Value config = json::parse(image.config_text, name);
   json::Value tags = json::Value::array();
+  std::set<std::string> digests;
   for (const image::Tag& each : store.tags()) {
     if (each.descriptor.digest == tag.descriptor.digest && !each.name.empty()) {
-      tags.push_back(image::short_name(each.name));
+      const std::string shown = image::short_name(each.name);
+      if (shown.find('@') == std::string::npos) {
+        tags.push_back(shown);
+      }
+      digests.insert(fmt::format("{}@{}", shown.substr(0, std::min(shown.find('@'), shown.rfind(':'))), tag.descriptor.digest.text()));
     }
   }
   json::Value layers = json::Value::array();
@@ -36,6 +43,7 @@ json::Value image_value(const image::Store& store, const image::Tag& tag, const 
   return json::Value{{"Id", image.id().text()},
                      {"Digest", image.descriptor.digest.text()},
                      {"RepoTags", tags},
+                     {"RepoDigests", digests},
                      {"Created", image.config.created},
                      {"Author", image.config.author},
                      {"Architecture", image.config.platform.architecture},

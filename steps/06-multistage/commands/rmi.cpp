@@ -42,9 +42,13 @@ void remove(const image::Store& store, const std::string& name, bool force) {
   const image::Tag tag = image::named(store, name, "see which are here: jigsaw images");
   const std::string id = id_of(store, tag);
   std::vector<std::string> names;
+  std::vector<image::Digest> manifests;  // of that image: with its layers packed, and as they were built
   for (const image::Tag& each : store.tags()) {
-    if (each.descriptor.digest == tag.descriptor.digest && !each.name.empty()) {
-      names.push_back(each.name);
+    if (each.descriptor.digest == tag.descriptor.digest || id_of(store, each) == id) {
+      manifests.push_back(each.descriptor.digest);
+      if (!each.name.empty()) {
+        names.push_back(each.name);
+      }
     }
   }
   std::string full;
@@ -66,7 +70,9 @@ void remove(const image::Store& store, const std::string& name, bool force) {
   if (!force) {
     refuse_if_used(name, id);
   }
-  store.remove_image(tag.descriptor.digest);
+  for (const image::Digest& manifest : manifests) {
+    store.remove_image(manifest);
+  }
   for (const std::string& each : names) {
     std::fputs(fmt::format("untagged: {}\n", image::short_name(each)).c_str(), stdout);
   }

@@ -4,7 +4,7 @@
     chapter.py --source DIR --bin DIR chapter.md
 
 Code blocks that name a file (```cpp lib/process/spawn.cpp) must stand in it word for word; a line with only an ellipsis
-stands for lines left out. Console blocks are executed, in one bash for the whole chapter, in an empty directory, with
+stands for lines left out. The files, functions and tests that the prose names must exist. Console blocks are executed, in one bash for the whole chapter, in an empty directory, with
 the programs in PATH; what a command prints must be what follows it. An ellipsis within a line stands for any text, on
 a line of its own for any lines. A comment <!-- needs: PROGRAM ... --> names what must be installed, else the chapter is
 skipped. --fill writes the output into blocks whose output is a single "?".
@@ -57,6 +57,22 @@ def check_quotation(source, name, quotation):
         position = found + len(wanted)
         part = []
     return None
+
+
+def check_names(source, text):
+    """Files, functions and tests that a chapter names in its prose are there."""
+    prose = re.sub(r"```.*?```", "", text, flags=re.S)
+    code = "\n".join(path.read_text(errors="replace") for folder in ("lib", "steps") for path in sorted((source / folder).rglob("*.[ch]*")))
+    tests = "\n".join(path.read_text() for path in sorted((source / "tests").rglob("*_test.cpp")))
+    for name in sorted(set(re.findall(r"`((?:lib|steps|tests)/[\w./-]+)`", prose))):
+        if not (source / name).exists():
+            yield f"there is no {name}"
+    for name in sorted(set(re.findall(r"`(?:\w+::)?(\w+)\(\)`", prose))):
+        if not re.search(rf"\b{name}\(", code):
+            yield f"there is no function {name}()"
+    for suite, name in sorted(set(re.findall(r"`([A-Z]\w+)\.([A-Z]\w+)`", prose))):
+        if not re.search(rf"\({suite}, {name}\)", tests):
+            yield f"there is no test {suite}.{name}"
 
 
 def pattern_of(lines):
@@ -124,6 +140,7 @@ def check(arguments):
     problems = []
     if len(lines) > MAX_LINES + 1:
         problems.append(f"{path}: {len(lines)} lines, more than {MAX_LINES}")
+    problems += [f"{path}: {problem}" for problem in check_names(pathlib.Path(arguments.source), "\n".join(lines))]
     filled = {}
     with tempfile.TemporaryDirectory(prefix="jigsaw-chapter-") as directory:
         os.chmod(directory, 0o755)

@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "security/seccomp_cache.h"
 #include "security/seccomp_newer.h"
+#include "security/seccomp_ranges.h"
 
 namespace jigsaw::security {
 namespace {
@@ -193,6 +194,15 @@ std::vector<char> with_newer_refused(const Seccomp& seccomp, std::vector<char> i
   return instructions;
 }
 
+std::vector<char> shortened(const std::vector<char>& instructions) {
+  std::vector<sock_filter> program(instructions.size() / sizeof(sock_filter));
+  std::memcpy(program.data(), instructions.data(), instructions.size());
+  program = as_ranges(program);
+  std::vector<char> bytes(program.size() * sizeof(sock_filter));
+  std::memcpy(bytes.data(), program.data(), bytes.size());
+  return bytes;
+}
+
 std::vector<char> exported(scmp_filter_ctx context) {
   const Fd memory(check(::memfd_create("seccomp", MFD_CLOEXEC), "make a memory file"));
   check_rc(::seccomp_export_bpf(context, memory.get()), "compile the filter");
@@ -215,7 +225,7 @@ std::vector<char> compile_now(const Seccomp& seccomp) {
       add_rule(context.get(), rule, action);
     }
   }
-  std::vector<char> instructions = with_newer_refused(seccomp, exported(context.get()));
+  const std::vector<char> instructions = shortened(with_newer_refused(seccomp, exported(context.get())));
   if (instructions.size() / sizeof(sock_filter) > BPF_MAXINSNS) {
     throw Error(fmt::format("seccomp: the filter has {} instructions, and the kernel takes {}", instructions.size() / sizeof(sock_filter),
                             BPF_MAXINSNS),

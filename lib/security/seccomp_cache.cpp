@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kMostEntries = 64;
 // What we make of rules; former versions made something else.
-constexpr int kGeneration = 3;
+constexpr int kGeneration = 4;
 
 // The rules as one text: what a cached program was compiled from. Names come with their length: other rules must have
 // another text, whatever somebody calls a system call.

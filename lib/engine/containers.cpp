@@ -116,6 +116,8 @@ std::string_view name(Status status) {
 
 std::string directory(const Paths& paths, const std::string& id) { return fmt::format("{}/containers/{}", paths.root, id); }
 
+std::string changes(const Paths& paths, const std::string& id) { return fmt::format("{}/changes/{}", paths.root, id); }
+
 std::optional<files::Lock> lock_running(const Paths& paths, const std::string& id) {
   const std::string locks = paths.run_root + "/locks";
   if (!files::is_directory(locks)) {
@@ -145,10 +147,13 @@ files::Lock create(const Paths& paths, Container& container) {
     forget_lock(paths, container.id);
     throw;
   }
-  for (const char* part : {"/upper", "/work"}) {
-    check(::mkdir((own + part).c_str(), 0755), "make directory {}{}", own, part);
-    check(::chmod((own + part).c_str(), 0755), "change the mode of {}{}", own, part);  // past the umask: it becomes a root directory
+  const std::string upper = changes(paths, container.id);
+  if (::mkdir(upper.c_str(), 0755) != 0) {
+    check(errno == ENOENT ? 0 : -1, "make directory {}", upper);
+    files::make_directories(paths.root + "/changes", 0700);  // what is below may be set-user-id, and is nobody's to run
+    check(::mkdir(upper.c_str(), 0755), "make directory {}", upper);
   }
+  check(::chmod(upper.c_str(), 0755), "change the mode of {}", upper);  // past the umask: it becomes a root directory
   container.created = std::chrono::system_clock::now();
   return std::move(*lock);
 }
@@ -224,6 +229,7 @@ void remove(const Paths& paths, const Container& container) {
 }
 
 void erase(const Paths& paths, const Container& container) {
+  files::remove_tree(changes(paths, container.id));
   files::remove_tree(directory(paths, container.id));
   ::unlink(name_link(paths, container.name).c_str());
   image::Store::open(paths.root).release(root_name(container.id));

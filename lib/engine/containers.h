@@ -65,7 +65,11 @@ void clear_up_after_kill(const Paths& paths, const std::string& id);
 std::string process_json(const runtime::Process& process);
 runtime::Process process_of(const Container& container);
 
-std::string directory(const Paths& paths, const std::string& id);  // <root>/containers/<id>
+// <root>/containers/<id>: the record, files that are the container's own, and, for the overlay to work in, `work`.
+std::string directory(const Paths& paths, const std::string& id);
+// <root>/changes/<id>: what the container changed, the upper directory of its overlay. (Two directories and no more: on some
+// disks each costs as much as a dozen files.)
+std::string changes(const Paths& paths, const std::string& id);
 // Takes the lock that says "this container runs"; nothing if another process holds it.
 std::optional<files::Lock> lock_running(const Paths& paths, const std::string& id);
 void forget_lock(const Paths& paths, const std::string& id);      // removes its file

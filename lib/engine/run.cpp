@@ -77,10 +77,10 @@ class Running {
 };
 
 Fd mount_layers(const image::Store& store, const std::vector<image::LayerDirectory>& layers,
-                const std::string& own) {
+                const std::string& changes, const std::string& work) {
   return unionfs::mount_overlay({.lowers = store.lower_directories(layers),
-                                 .upper = own + "/upper",
-                                 .work = own + "/work",
+                                 .upper = changes,
+                                 .work = work,
                                  .is_volatile = true},
                                 "the image's layers as one file system, the container's own layer on top");
 }
@@ -112,7 +112,7 @@ int run(const Paths& paths, const RunOptions& options) {
     container.holds.layers.push_back(layer.key);
   }
 
-  const Fd root = mount_layers(store, layers, own);
+  const Fd root = mount_layers(store, layers, changes(paths, container.id), own);
   const std::string wanted_user = options.user.empty() ? image.config.config.user : options.user;
   const security::User user = security::resolve_user(wanted_user, security::read_account_files(root.get()));
   write_own_files(own, options, options.hostname.empty() ? container.id.substr(0, 12) : options.hostname);

@@ -135,6 +135,8 @@ TEST_F(Jigsaw, AContainerThatEndedIsListedUntilItIsRemoved) {
   EXPECT_THAT(jigsaw({"run", "--name", "one", "jigsaw/base", "true"}).err, HasSubstr("is taken by another container"));
   EXPECT_EQ(jigsaw({"rm", "one"}).out, "one\n");
   EXPECT_EQ(files::list(room("root/containers")).size(), 0U);
+  EXPECT_EQ(files::list(room("root/changes")).size(), 0U);
+  EXPECT_EQ(std::filesystem::status(room("root/changes")).permissions(), std::filesystem::perms::owner_all) << "others could run what is set-user-id there";
   EXPECT_EQ(files::list(room("run/locks")).size(), 0U);
 }
 

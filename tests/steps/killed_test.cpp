@@ -91,7 +91,7 @@ TEST_F(Killed, Jigsaw) {
   EXPECT_EQ(jigsaw({"--root", room("root"), "ps", "--quiet"}).out, "") << "a dead one is listed as running";
   const Result pruned = jigsaw({"--root", room("root"), "system", "prune", "--all"});
   EXPECT_EQ(pruned.code, 0) << pruned.err;
-  for (const char* place : {"root/containers", "root/names", "root/roots", "root/tmp", "run/locks"}) {
+  for (const char* place : {"root/containers", "root/changes", "root/names", "root/roots", "root/tmp", "run/locks"}) {
     EXPECT_THAT(files::list(room(place)), ::testing::IsEmpty()) << place;
   }
   EXPECT_THAT(files::list(room("run/containers")), ::testing::Each(::testing::Eq(".seccomp")));

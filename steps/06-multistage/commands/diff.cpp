@@ -34,7 +34,7 @@ int of_container(const std::string& name) {
   const engine::Container container = engine::find(paths(), name);
   const image::Store store = open_store();
   const files::Lock lock = store.use();
-  const std::string upper = engine::directory(paths(), container.id) + "/upper";
+  const std::string upper = engine::changes(paths(), container.id);
   for (const unionfs::Change& each :
        unionfs::changes(upper, lowers_of(store, container.image_id), unionfs::usable_xattrs())) {
     std::fputs(fmt::format("{} {}\n", static_cast<char>(each.kind), text::printable_line(each.path)).c_str(),

@@ -25,7 +25,7 @@ int export_container(const ExportOptions& options) {
   const image::Tag tag = image::named(store, container.image_id);
   std::vector<std::string> stack =
       store.lower_directories(store.unpack_image(store.read_image(tag.descriptor, container.image), {}));
-  stack.insert(stack.begin(), engine::directory(paths(), container.id) + "/upper");
+  stack.insert(stack.begin(), engine::changes(paths(), container.id));
   const Fd merged = unionfs::mount_overlay({.lowers = stack}, "the container's files, to be read only");
   std::ofstream file;
   if (options.output != "-") {

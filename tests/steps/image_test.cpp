@@ -1,6 +1,7 @@
 // 05-image from outside, on the image that is built in. Registries are the business of tests/clients and tests/faults.
 #include <filesystem>
 
+#include "base/text.h"
 #include "step.h"
 
 namespace jigsaw::test {
@@ -41,9 +42,17 @@ TEST_F(ImageStep, TheCommandLineAddsToWhatTheImageSays) {
   EXPECT_THAT(result.out, ::testing::MatchesRegex("b /tmp box 2 .*/bin.*\n")) << result.err;
 }
 
+TEST_F(ImageStep, TheBuiltInImageIsPulledWithoutANetwork) {
+  for (const std::string program : {"05-image", "jigsaw"}) {
+    const Result result = sh("unshare --net " + text::shell_words(command(program, {"--root", room(program), "pull", "jigsaw/base"})));
+    EXPECT_THAT(result.out, ::testing::MatchesRegex("sha256:[0-9a-f]{64}\n")) << program << result.err;
+  }
+}
+
 TEST_F(ImageStep, RefusesBadInputWithOneClearLine) {
   for (const BadInput& input : {
            BadInput{"", {"--root", room("i"), "run"}, 125, "IMAGE is missing", "--help"},
+           BadInput{"", {"--root", room("i"), "pull", "localhost:1/none"}, 125, "localhost:1", "whether it is running"},
            BadInput{"", {"--root", "", "run", "jigsaw/base"}, 125, "--root: its value is empty", "--help"},
            BadInput{"", {"--root", "/etc/passwd", "run", "jigsaw/base"}, 125, "make directory /etc/passwd: Not a directory", "--root DIR"},
            BadInput{"", {"--root", room("i"), "diff", "jigsaw/base", room("none")}, 125, "holds no changes of a run", "--changes"},

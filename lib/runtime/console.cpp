@@ -23,19 +23,26 @@
 namespace jigsaw::runtime {
 namespace {
 
-bool is_pty_multiplexer(int fd) {
+bool is_multiplexer(int fd) {
   struct stat status {};
-  struct statfs system {};
-  return ::fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 2) &&
-         ::fstatfs(fd, &system) == 0 && system.f_type == DEVPTS_SUPER_MAGIC;
+  return ::fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 2);
 }
 
-// The container's own /dev/pts/ptmx, if that is what it says it is; else the host's.
+bool is_of_devpts(int fd) {
+  struct statfs system {};
+  return ::fstatfs(fd, &system) == 0 && system.f_type == DEVPTS_SUPER_MAGIC;
+}
+
+// The container's own /dev/pts/ptmx, if that is what it says it is; else the one of whoever's mounts we see. With exec these
+// are the container's as well: whatever else it may have put there is not opened.
 Fd open_master(int root) {
   constexpr const char* kWhy = "a new pseudo-terminal from the container's own devpts";
   if (auto place = rootfs::find_in_root(root, "/dev/pts/ptmx", O_PATH | O_NOFOLLOW, kWhy, rootfs::Links::kRefuse);
-      place && is_pty_multiplexer(place->get())) {
+      place && is_multiplexer(place->get()) && is_of_devpts(place->get())) {
     return rootfs::open_in_root(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, kWhy, rootfs::Links::kRefuse);
+  }
+  if (!is_multiplexer(files::open("/dev/ptmx", O_PATH).get())) {
+    throw Error("/dev/ptmx is not the device that makes terminals", "mount a devpts on /dev/pts");
   }
   return files::open("/dev/ptmx", O_RDWR | O_NOCTTY);
 }

@@ -103,8 +103,8 @@ void lead_into(Target& target, const Process& process) {
   console.become_standard_streams();
   console.become_controlling_terminal();
   new_keyring({});
-  const std::string program = become_user(process, {}, target.filter);
   set_labels(process);
+  const std::string program = become_user(process, {}, target.filter);
   gate.reach(kStopCreated, console.master_if_any());
   console.close_master();
   if (options.mode == RunOptions::Mode::kForeground) {

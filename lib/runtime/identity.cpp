@@ -99,6 +99,9 @@ Fd open_own_attribute(const std::string& name) {
 }  // namespace
 
 void set_labels(const Process& process) {
+  if (process.apparmor_profile.empty() && process.selinux_label.empty()) {
+    return;
+  }
   const SecurityModules& modules = security_modules();
   if (modules.apparmor && !process.apparmor_profile.empty() && process.apparmor_profile != "unconfined") {
     sys::write_fd(open_own_attribute("apparmor/exec").get(), "exec " + process.apparmor_profile, "/proc/thread-self/attr/apparmor/exec",

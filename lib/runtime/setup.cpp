@@ -92,15 +92,20 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   if (process != nullptr) {
     console.become_standard_streams();
     new_keyring(prepared.surroundings);
+    if (prepared.entered_last == nullptr) {
+      set_labels(*process);
+    }
     program = become_user(*process, spec, prepared.filter);
   }
   if (prepared.entered_last != nullptr) {
     pid = gate.go_on_in_successor("the pid namespace is entered by being born in it");
     sys::setsid("the container does not share the session of a process that is gone");
+    if (process != nullptr) {
+      set_labels(*process);
+    }
   }
   if (process != nullptr) {
     console.become_controlling_terminal();
-    set_labels(*process);
     handed_over = console.master_if_any();
   }
   gate.reach(kStopCreated, handed_over);

@@ -251,14 +251,20 @@ void validate(const Seccomp& seccomp) {
       throw fail("seccomp: unknown architecture {}{}", text::quoted(name), text::did_you_mean(name, known_seccomp_architectures()));
     }
   }
+  size_t conditions = 0;
   for (const SeccompRule& rule : seccomp.rules) {
     action_value(rule.action, {});
+    conditions += rule.arguments.empty() ? 0 : rule.names.size();
     for (const SeccompArgument& argument : rule.arguments) {
       operator_value(argument.comparison);
       if (argument.index > 5) {
         throw fail("seccomp: a system call has no argument {}", argument.index);
       }
     }
+  }
+  if (conditions > BPF_MAXINSNS) {  // each takes an instruction at least, and the library a time that grows with its square
+    throw Error(fmt::format("seccomp: the filter has {} conditions, and the kernel takes {} instructions", conditions, BPF_MAXINSNS),
+                "name fewer system calls, arguments or architectures");
   }
 }
 

@@ -45,6 +45,24 @@ TEST_F(Added, TheyAreNeverSeenWithTheHostsRootOrDescriptors) {  // CVE-2016-9962
   EXPECT_EQ(files::read_if_exists(root("found")).value_or(""), "");
 }
 
+TEST_F(Added, WhatStandsInThePlaceOfTheTerminalsIsNotOpened) {
+  if (!test::have_program("script")) {
+    GTEST_SKIP() << "needs script";
+  }
+  capabilities({"CAP_SYS_ADMIN", "CAP_MKNOD"});
+  applets({"umount", "mkfifo", "ln", "rm"});
+  files::replace(root("secret"), "untouched");
+  start("umount -l /dev/pts; mount -t tmpfs other /dev/pts; ln -s /secret /dev/pts/ptmx; rm -f /dev/ptmx; mkfifo /dev/ptmx; : > /ready; exec sleep 60");
+  const std::string exec = "script -qec '" + test::bin("jigsaw-oci") + " --root " + bundle() + "/states exec --tty --user 5:5 " + kId +
+                           " tty' /dev/null </dev/null";
+  const auto result = test::sh(exec, {.timeout = std::chrono::seconds(30)});
+  EXPECT_NE(result.out.find("is not the device that makes terminals"), std::string::npos) << result.out << result.err;
+  struct stat status {};
+  ASSERT_EQ(::stat(root("secret").c_str(), &status), 0);
+  EXPECT_EQ(status.st_uid, 0U);
+  EXPECT_EQ(files::read(root("secret")), "untouched");
+}
+
 TEST_F(Added, ProgramsThatWereSwappedAreJustPrograms) {  // CVE-2019-5736
   const std::string before = files::read(test::bin("jigsaw-oci"), 1U << 30);
   start(": > /ready; exec sleep 60");

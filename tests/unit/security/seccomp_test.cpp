@@ -239,5 +239,15 @@ TEST(Seccomp, AFilterIsTakenFromTheCacheForTheSameRulesOnly) {
   EXPECT_LE(files::list(cache).size(), 64U);
 }
 
+TEST(Seccomp, AFilterThatNoKernelTakesIsRefusedBeforeItIsCompiled) {
+  Seccomp many{.default_action = "SCMP_ACT_ALLOW"};
+  for (uint64_t i = 0; i < 50'000; ++i) {
+    many.rules.push_back({.names = {"read"}, .action = "SCMP_ACT_ERRNO", .arguments = {{.index = 0, .value = i, .comparison = "SCMP_CMP_EQ"}}});
+  }
+  EXPECT_THROW(validate(many), Error);
+  many.rules.resize(1'000);
+  EXPECT_NO_THROW(validate(many));
+}
+
 }  // namespace
 }  // namespace jigsaw::security

@@ -25,9 +25,11 @@ mode_t current_umask() {
   return 0777;
 }
 
+// 2^32-1 fits, and is nobody: chown(2) takes it for "leave as it is". What other tools unpack then belongs to whoever unpacks,
+// root most often, and a set-user-ID program becomes root's.
 uint32_t checked_id(uint64_t id, std::string_view what) {
   if (id >= UINT32_MAX) {
-    throw fail("the {} {} does not fit in 32 bits", what, id);
+    throw fail("the {} {} is none that a file can have: the largest is {}", what, id, UINT32_MAX - 1);
   }
   return static_cast<uint32_t>(id);
 }
@@ -55,6 +57,8 @@ bool AttributeSetter::tolerated(int error) const {
 
 void AttributeSetter::set_xattr(const std::string& path, int fd, const std::string& key, const std::string& value,
                                 std::string_view name) {
+  // overlayfs obeys user.overlay.* too where it is mounted with "userxattr", as without root: a layer that brought them would
+  // hide files of others, or show what lies elsewhere.
   if (is_of_the_host(key) || unionfs::is_overlay_attribute(key)) {
     log::debug("{}: left out the attribute {}", text::quoted(name), text::quoted(key));
     return;

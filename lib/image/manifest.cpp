@@ -71,6 +71,8 @@ Descriptor read_descriptor(const View& view) {
   return result;
 }
 
+// The specification requires it to be there. Most tools let it pass; a registry does not (docker-registry answers 500), so no
+// image that was ever pushed is without it.
 void check_version(const View& root) {
   if (root.at("schemaVersion").integer() != 2) {
     root.at("schemaVersion").refuse("must be 2", "version 1 manifests went out of use in 2017: push the image anew");

@@ -1,9 +1,11 @@
 """Pull and push, with the peers side by side: jigsaw, podman, skopeo with umoci, and a shell pipeline for each layer.
 
-    images.py --bin BUILD/bin [--room DIR] [--full] [--runs N]
+    images.py --bin BUILD/bin [--room DIR] [--disk DIR] [--full] [--runs N]
 
-The image is made from this machine's own files, in four layers; --full takes about 850 MB of them. One registry on
-loopback (docker-registry). Everything is below --room (default: a new directory in /dev/shm, a tmpfs).
+The image is made from this machine's own files, in four layers; --full takes about 850 MB of them, or more where /usr/bin is
+large. One registry on loopback (docker-registry). Everything is below --room (default: a new directory in /dev/shm, a tmpfs);
+jigsaw's pull and the pipeline's are repeated below --disk (default: /var/tmp). What is pushed as it was built is compressed on
+the way; what was pulled goes back as it came, and podman compresses it anew.
 """
 import argparse
 import hashlib
@@ -44,6 +46,21 @@ def timed(body, runs, before):
         body()
         walls.append(time.monotonic() - began)
     return statistics.median(walls)
+
+
+def pulls_on_disk(disk, runs, pull, pipeline):
+    """Jigsaw's and the pipeline's by turns, each in a directory of its own. Nothing is removed before the end: ext4 passes over
+    inodes that were freed within the last minutes one by one, and would measure that."""
+    with tempfile.TemporaryDirectory(prefix="jigsaw-bench-", dir=disk) as place:
+        walls = {"jigsaw": [], "pipeline": []}
+        for number in range(runs):
+            for name, body in (("jigsaw", pull), ("pipeline", pipeline)):
+                os.sync()
+                began = time.monotonic()
+                body(f"{place}/{name}-{number}")
+                walls[name].append(time.monotonic() - began)
+        mine, other = (statistics.median(walls[name]) for name in ("jigsaw", "pipeline"))
+        print(f"pull  on the disk: jigsaw {mine:.2f} s, pipeline {other:.2f} s   jigsaw takes {mine / other:.2f} of it", flush=True)
 
 
 def make_layout(room, layers):
@@ -115,9 +132,9 @@ def bench(options, room):
                     shutil.rmtree(f"{room}/{each}", ignore_errors=True)
             return body
 
-        def pipeline():
-            os.makedirs(room + "/pipeline")
-            run("bash", "-c", PIPELINE, "sh", registry, "bench/image", room + "/pipeline")
+        def pipeline(place=room + "/pipeline"):
+            os.makedirs(place)
+            run("bash", "-c", PIPELINE, "sh", registry, "bench/image", place)
 
         def skopeo_umoci():
             run("skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", "docker://" + name, f"oci:{room}/umoci-layout:1")
@@ -136,6 +153,8 @@ def bench(options, room):
             print(f"pull  {peer:14} {times[peer]:6.2f} s{share}", flush=True)
         again = timed(lambda: run(*jigsaw, "pull", "-q", name), 3, lambda: None)
         print(f"pull  again, unchanged: {again * 1000:.0f} ms")
+
+        pulls_on_disk(options.disk, max(options.runs, 2), lambda place: run(*jigsaw[:2], place, "pull", "-q", name), pipeline)
 
         # Push what was built here: plain layers. `save` and `load` make them plain in the store. To a registry that knows
         # none of them: podman remembers where it has seen a layer.
@@ -157,9 +176,11 @@ def bench(options, room):
         push_times = {kind: timed(push(kind), options.runs, lambda: None) for kind in ("gzip", "zstd")}
         sizes = {kind: registry_bytes(room, f"push/jigsaw-{kind}-{n}:1", registry) for kind, n in
                  (("gzip", options.runs - 1), ("zstd", 2 * options.runs - 1))}
+        pulled_push = timed(lambda: run(*jigsaw, "push", "-q", name, f"docker://{registry}/push/jigsaw-pulled-{next(counter)}:1"), 1, lambda: None)
         podman_push = timed(lambda: run(*podman, "push", "-q", "--tls-verify=false", name, f"docker://{registry}/push/podman-{next(counter)}:1"), 1, lambda: None)
         podman_size = registry_bytes(room, f"push/podman-{next(counter) - 1}:1", registry)
         print(f"push  podman         {podman_push:6.2f} s  {podman_size / 1e6:.1f} MB")
+        print(f"push  jigsaw, as pulled  {pulled_push:6.2f} s   {pulled_push / podman_push:.2f} of podman's time")
         for kind in push_times:
             print(f"push  jigsaw {kind:6}  {push_times[kind]:6.2f} s  {sizes[kind] / 1e6:.1f} MB   {push_times[kind] / podman_push:.2f} of podman's time, "
                   f"{sizes[kind] / podman_size:.2f} of its bytes")
@@ -174,6 +195,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--bin", required=True)
     arguments.add_argument("--room", default="/dev/shm")
+    arguments.add_argument("--disk", default="/var/tmp")
     arguments.add_argument("--full", action="store_true")
     arguments.add_argument("--runs", type=int, default=1)
     options = arguments.parse_args()

@@ -242,6 +242,7 @@ CASES = [
     ("an index announced as a manifest",
      image(root=lambda layout, found: {**nested(1)(layout, found), "mediaType": MANIFEST}), "refused"),
     ("an OCI manifest that says it is Docker's", image(manifest=changed(mediaType=DOCKER_MANIFEST)), "refused", {"umoci": OTHERWISE}),
+    # Go's reader takes the last one, others the first: what two understand differently is refused, as in CVE-2021-41190.
     ("keys that occur twice", image(text=lambda t: t[:-1] + b', "layers": []}'), "refused", {"umoci": OTHERWISE}),
     ("keys that differ in case", image(text=lambda t: t[:-1] + b', "Layers": [], "CONFIG": {}}'), "refused", {"umoci": OTHERWISE}),
     ("keys that differ in case, in a config",

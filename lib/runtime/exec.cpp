@@ -91,6 +91,7 @@ void lead_into(Target& target, const Process& process) {
     become_root_of_user_namespace();
   }
   sys::prctl(PR_SET_DUMPABLE, "PR_SET_DUMPABLE", 0, "no process of the container may look into the one that is to come");
+  hide_environment();
   target.process.reset();
   target.root.reset();
   target.cgroup = cgroups::Cgroup::none("");

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/explain.h"
@@ -91,6 +92,12 @@ void new_keyring(const Surroundings& surroundings) {
   });
   if (rc < 0 && errno != ENOSYS) {
     log::debug("no session keyring of its own: {}", errno_text(errno));
+  }
+}
+
+void hide_environment() {
+  for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable) {
+    ::explicit_bzero(*variable, std::strlen(*variable));
   }
 }
 

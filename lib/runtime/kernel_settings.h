@@ -15,6 +15,8 @@ void set_names(const Spec& spec);
 void write_sysctls(const Spec& spec);
 // A session keyring that is not the caller's.
 void new_keyring(const Surroundings& surroundings);
+// Nobody who may look into us while we wait finds our caller's variables in /proc/PID/environ. From here on we have none.
+void hide_environment();
 // SIGKILL for us when our parent ends, however it ends.
 void die_with_parent();
 

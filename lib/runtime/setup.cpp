@@ -97,6 +97,9 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
     }
     program = become_user(*process, spec, prepared.filter);
   }
+  if (prepared.start_socket || prepared.entered_last != nullptr) {
+    hide_environment();
+  }
   if (prepared.entered_last != nullptr) {
     pid = gate.go_on_in_successor("the pid namespace is entered by being born in it");
     sys::setsid("the container does not share the session of a process that is gone");

@@ -53,6 +53,15 @@ TEST_F(Boundary, NoVariableOfTheCallerIsSeen) {  // CVE-2021-3602
   EXPECT_EQ(by("SECRET=sesame", "exec " + kId + " sh -c 'cat /proc/self/environ'").out.find("sesame"), std::string::npos);
 }
 
+TEST_F(Boundary, NoVariableOfTheCallerWaitsWithAContainerForItsStart) {
+  config["process"]["args"] = {"sleep", "60"};
+  write();
+  ASSERT_EQ(test::sh("SECRET=sesame " + test::bin("jigsaw-oci") + " --root " + bundle() + "/states create --bundle " + bundle() + " " + kId +
+                     " </dev/null >/dev/null 2>&1").code, 0);
+  EXPECT_EQ(files::read("/proc/" + std::to_string(pid()) + "/environ").find("sesame"), std::string::npos);
+  EXPECT_EQ(oci({"start", kId}).code, 0);
+}
+
 TEST_F(Boundary, NoDescriptorOfTheCallerReachesAProgramThatIsAdded) {  // CVE-2024-21626
   ASSERT_NO_FATAL_FAILURE(start_idle());
   EXPECT_EQ(by("exec 7</ 9</etc;", "exec " + kId + " sh -c 'ls /proc/self/fd'").out, "0\n1\n2\n3\n");

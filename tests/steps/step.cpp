@@ -1,5 +1,7 @@
 #include "step.h"
 
+#include <cstdlib>
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -7,6 +9,8 @@
 #include "base/text.h"
 
 namespace jigsaw::test {
+
+bool in_virtual_machine() { return std::getenv("JIGSAW_VM") != nullptr; }
 
 std::vector<std::string> StepTest::command(const std::string& program, const std::vector<std::string>& arguments) const {
   std::vector<std::string> result = {bin(program), "--run-root", room("run")};

@@ -25,6 +25,9 @@ struct BadInput {
   std::string hint;     // a part of the second, or "" if there need be none
 };
 
+// In tests/vm, which has no time for what is the same on every kernel.
+bool in_virtual_machine();
+
 // Each test has room of its own, and asserts at its end that the host is as it was.
 class StepTest : public ::testing::Test {
  protected:

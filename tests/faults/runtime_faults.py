@@ -80,7 +80,7 @@ def kill_at(stage, command, number, follow):
     stage.prepare(command)
     # With -f, strace also waits for a container that outlives its creator, as it may: then it is told to let go (-I1: it
     # hears that).
-    before = [*(["timeout", "2"] if follow else []), "strace", "-I1", *(["-f"] if follow else []), "-o", "/dev/null", "-e", "trace=all", "-e", "inject=all:signal=KILL:when=%d" % number]
+    before = [*(["timeout", "1"] if follow else []), "strace", "-I1", *(["-f"] if follow else []), "-o", "/dev/null", "-e", "trace=all", "-e", "inject=all:signal=KILL:when=%d" % number]
     stage.oci(*stage.words(command), before=before)
     code = stage.oci("delete", "--force", stage.id)
     left = stage.leftovers()

@@ -1,10 +1,8 @@
 #include "runtime/state.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,21 +49,6 @@ std::vector<Hook> hooks_from(const json::View& view, std::string_view key) {
   return result;
 }
 
-// Fields 3 (state) and 22 (start time) of /proc/PID/stat, behind a name that may hold anything.
-struct Stat {
-  char state = 'X';
-  uint64_t start = 0;
-};
-Stat read_stat(pid_t pid) {
-  const auto text = files::read_if_exists(fmt::format("/proc/{}/stat", pid));
-  const size_t end = text ? text->rfind(") ") : std::string::npos;
-  if (end == std::string::npos) {
-    return {};
-  }
-  const auto fields = text::words(std::string_view(*text).substr(end + 2));
-  return fields.size() < 20 ? Stat{} : Stat{fields[0].front(), text::to_u64(fields[19]).value_or(0)};
-}
-
 // The beginning of the file, of the same length for every state.
 std::string progress(const State& state) {
   return fmt::format("{{\"pid\":{:>10},\"pidStart\":{:>20},\"complete\":{:>5},\"started\":{:>5},", state.pid, state.pid_start,
@@ -100,22 +83,6 @@ void write_at_start(int file, const std::string& text, const std::string& shown)
 }
 
 }  // namespace
-
-std::string_view name(Status status) {
-  switch (status) {
-    case Status::kCreating:
-      return "creating";
-    case Status::kCreated:
-      return "created";
-    case Status::kRunning:
-      return "running";
-    case Status::kPaused:
-      return "paused";
-    case Status::kStopped:
-      return "stopped";
-  }
-  return "stopped";
-}
 
 void check_id(std::string_view id) {
   const bool known = std::all_of(id.begin(), id.end(), [](char c) {
@@ -300,46 +267,6 @@ std::vector<std::string> list_ids(const std::string& state_root) {
     }
   }
   return ids;
-}
-
-uint64_t start_time(pid_t pid) {
-  const Stat stat = pid > 0 ? read_stat(pid) : Stat{};
-  return stat.state == 'Z' || stat.state == 'X' ? 0 : stat.start;
-}
-
-std::optional<Fd> open_process(const State& state) {
-  if (state.pid <= 0) {
-    return std::nullopt;
-  }
-  // First the descriptor, then the look at the start time: what it refers to can't change any more.
-  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, state.pid, 0)));
-  if (!pidfd || start_time(state.pid) != state.pid_start) {
-    return std::nullopt;
-  }
-  return pidfd;
-}
-
-Status status_of(const State& state) {
-  if (start_time(state.pid) != state.pid_start || state.pid == 0) {
-    return state.created || state.pid != 0 ? Status::kStopped : Status::kCreating;
-  }
-  return !state.created ? Status::kCreating : state.started ? Status::kRunning : Status::kCreated;
-}
-
-std::string state_json(const State& state, Status status) {
-  json::Value value{{"ociVersion", state.version}, {"id", state.id}};
-  if (status != Status::kStopped) {
-    value["pid"] = state.pid;
-  }
-  value["status"] = std::string(name(status));
-  value["bundle"] = state.bundle;
-  value["rootfs"] = state.rootfs;
-  value["created"] = text::rfc3339(state.when);
-  value["owner"] = state.owner;
-  if (!state.annotations.empty()) {
-    value["annotations"] = state.annotations;
-  }
-  return json::dump(value);
 }
 
 }  // namespace jigsaw::runtime

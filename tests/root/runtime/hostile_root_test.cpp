@@ -57,8 +57,9 @@ class HostileRoot : public Bundle {
   std::string mounts_before_;
 };
 
-TEST_F(HostileRoot, NullThatIsALinkCoversNothingElse) {  // CVE-2025-31133
+TEST_F(HostileRoot, NullThatIsALinkCoversNothingElseAndIsGivenToNobody) {  // CVE-2025-31133, CVE-2026-88265
   leave_out_mount("/dev");
+  config["process"]["user"] = {{"uid", 7}, {"gid", 7}};  // its stdin is /dev/null
   std::filesystem::create_directory(root("dev"));
   for (const std::string& target : {outside("secret"), std::string("/proc/sys/kernel/core_pattern"), std::string("../../../../../etc/passwd")}) {
     link(target, "dev/null");

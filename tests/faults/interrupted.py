@@ -6,6 +6,7 @@ Each command is in the middle of something that would take forever: a registry t
 later, another process that has the same layer in hand, a pipe nobody writes to.
 """
 import argparse
+import concurrent.futures
 import http.server
 import os
 import signal
@@ -112,18 +113,19 @@ def interrupted(name, number, command, store, reached, **options):
         expect(not damage, name, damage)
 
 
-def pulls(program, room):
-    for place, number in (("blob", signal.SIGINT), ("blob", signal.SIGTERM), ("manifest", signal.SIGINT), ("later", signal.SIGTERM)):
+def pull(place, number):
+    def body(program, room):
         registry = Registry(place)
         store = f"{room}/{place}-{number}"
         command = [program, "--root", store, "pull", "-q", registry.host + "/a/b:1"]
-        interrupted(f"pull, {place}", number, command, store, lambda registry=registry: registry.reached.wait(10))
+        interrupted(f"pull, {place}", number, command, store, lambda: registry.reached.wait(10))
         registry.over.set()
         registry.place = ""
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         expect(done.returncode == 0, place, f"the next pull: {done.stderr}")
         expect(registry.ranges == ([500_000] if place == "blob" else []), place, f"goes on from {registry.ranges}")
         registry.shutdown()
+    return body
 
 
 def waiting_pull(program, room):
@@ -177,8 +179,11 @@ def main():
         print("skipped: needs root and jigsaw-transfer")
         return 77
     with tempfile.TemporaryDirectory(prefix="jigsaw-interrupted-") as room:
-        for body in (pulls, waiting_pull, push_and_load, run):
-            body(program, room)
+        pulls = [pull(place, number) for place, number in (("blob", signal.SIGINT), ("blob", signal.SIGTERM), ("manifest", signal.SIGINT),
+                                                           ("later", signal.SIGTERM))]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for future in [pool.submit(body, program, room) for body in (*pulls, waiting_pull, push_and_load, run)]:
+                future.result()
     print(f"{len(FAILURES)} failures")
     return 1 if FAILURES else 0
 

@@ -69,6 +69,8 @@ class Help : public CLI::Formatter {
   }
 };
 
+bool starts_with_option(const std::vector<std::string>& words) { return !words.empty() && words.front().starts_with('-'); }
+
 void take_words(const CLI::App& app, const Command& command, std::vector<std::string> words) {
   if (command.first != nullptr) {
     if (words.empty() || words.front().empty()) {
@@ -78,7 +80,7 @@ void take_words(const CLI::App& app, const Command& command, std::vector<std::st
     words.erase(words.begin());
     if (!words.empty() && words.front() == "--") {  // run IMAGE -- sh
       words.erase(words.begin());
-    } else if (!words.empty() && words.front().starts_with('-') && command.needs_rest == Rest::kRequired) {
+    } else if (starts_with_option(words) && command.needs_rest == Rest::kRequired) {
       throw misused(app, fmt::format("{} is no program: options stand before {}", text::quoted(words.front()), command.first_name));
     }
   }
@@ -142,7 +144,14 @@ int parse_and_run(const Program& program, const std::function<void(CLI::App&)>& 
     take_words(*line.command, *command, std::move(line.theirs));
   }
   start_explaining();
-  return program.around ? program.around(command->body) : command->body();
+  try {
+    return program.around ? program.around(command->body) : command->body();
+  } catch (Error& error) {
+    if (error.code() == kExitNotFound && command->first != nullptr && starts_with_option(*command->rest)) {
+      throw std::move(error).with_hint(fmt::format("options stand before {}", command->first_name));
+    }
+    throw;
+  }
 }
 
 // A standard stream that is closed would be the number of the next file that we open, and what we print would go into it.

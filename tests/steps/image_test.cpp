@@ -58,6 +58,7 @@ TEST_F(ImageStep, RefusesBadInputWithOneClearLine) {
            BadInput{"", {"--root", room("i"), "diff", "jigsaw/base", room("none")}, 125, "holds no changes of a run", "--changes"},
            BadInput{"", {"--root", room("i"), "run", "Bad:Name:1", "sh"}, 125, "is no image reference", "a reference looks like"},
            BadInput{"", {"--root", room("i"), "run", "localhost:1/none", "sh"}, 125, "localhost:1", "whether it is running"},
+           BadInput{"", {"--root", room("i"), "run", "jigsaw/base", "--init", "sh"}, 127, "not found", "options stand before IMAGE"},
            BadInput{"", {"--root", room("i"), "run", "jigsaw/base", "none"}, 127, "not found", "PATH="},
            BadInput{"", {"--root", room("i"), "run", "jigsaw/base", "/etc/motd"}, 126, "Permission denied", ""}}) {
     check_bad_input("05-image", input);

@@ -70,6 +70,9 @@ TEST_F(Jigsaw, ExitCodesPassThrough) {
   EXPECT_EQ(in_base("kill -9 $$; sleep 1").code, 0) << "PID 1 is deaf to its own SIGKILL";
   EXPECT_EQ(jigsaw({"run", "--rm", "jigsaw/base", "no-such-program"}).code, 127);
   EXPECT_EQ(jigsaw({"run", "--rm", "jigsaw/base", "/etc/passwd"}).code, 126);
+  const Result misplaced = jigsaw({"run", "jigsaw/base", "--rm", "true"});
+  EXPECT_EQ(misplaced.code, 127);
+  EXPECT_THAT(misplaced.err, HasSubstr("hint: options stand before IMAGE\n"));
 }
 
 TEST_F(Jigsaw, BadInputIsOneClearLine) {

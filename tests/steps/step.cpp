@@ -1,9 +1,9 @@
 #include "step.h"
 
-#include <cstdlib>
-
 #include <signal.h>
 #include <unistd.h>
+
+#include <cstdlib>
 
 #include "base/journal.h"
 #include "base/text.h"

@@ -1,6 +1,7 @@
 #include "build/bases.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/text.h"
 #include "build/cache_image.h"
 #include "build/context_sources.h"
@@ -96,16 +97,17 @@ std::optional<StageResult> load_image(const Workshop& workshop, const std::strin
 
 // "oci-layout://DIR", "oci-layout://DIR:TAG", either with "@sha256:…".
 StageResult load_layout(const Workshop& workshop, const std::string& place, const std::optional<Platform>& platform) {
-  const size_t at = place.rfind('@');
+  const size_t at = place.rfind("@sha");
   const std::string path = place.substr(0, at);
-  const size_t colon = path.rfind(':');
-  const bool tagged = colon != std::string::npos && path.find('/', colon) == std::string::npos;
-  const image::LayoutImage layout =
-      image::open_layout(path.substr(0, tagged ? colon : std::string::npos), tagged ? path.substr(colon + 1) : "",
-                         platform ? to_image_platform(*platform) : image::host_platform());
-  if (at != std::string::npos && layout.image.descriptor.digest.text() != place.substr(at + 1)) {
-    throw fail("the layout {} holds {}, not {}", path, layout.image.descriptor.digest.text(), place.substr(at + 1));
+  size_t colon = path.find(':');  // the tag begins behind the directory, which may have colons itself
+  while (colon != std::string::npos && !files::exists(path.substr(0, colon) + "/oci-layout")) {
+    colon = path.find(':', colon + 1);
   }
+  const std::string tag = at != std::string::npos      ? place.substr(at)  // what a tag beside it says is a comment
+                          : colon != std::string::npos ? path.substr(colon + 1)
+                                                       : "";
+  const image::LayoutImage layout = image::open_layout(
+      path.substr(0, colon), tag, platform ? to_image_platform(*platform) : image::host_platform());
   StageResult result;
   result.config = layout.image.config;
   result.inherited = result.config.history.size();

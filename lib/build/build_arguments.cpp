@@ -1,6 +1,7 @@
 #include "build/build_arguments.h"
 
 #include <arpa/inet.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -70,6 +71,11 @@ void add_agent(std::map<std::string, std::string>& agents, const std::string& wo
   const std::string socket = equals != std::string::npos ? word.substr(equals + 1) : own != nullptr ? own : "";
   if (socket.empty()) {
     throw fail("--ssh {}: no agent runs", word).with_hint("start one with ssh-agent, or name its socket: ID=SOCKET");
+  }
+  struct stat status {};
+  if (::stat(socket.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode)) {
+    throw fail("--ssh {}: {} is no agent's socket", word, socket)
+        .with_hint("a key's file is not read: load it into an agent, ssh-add " + text::shell_word(socket));
   }
   agents[word.substr(0, equals)] = socket;
 }

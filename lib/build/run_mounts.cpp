@@ -202,6 +202,15 @@ RunMounts::Place RunMounts::cache_place(size_t index, const std::string& room) {
   return place;
 }
 
+std::string RunMounts::secret_place(size_t index) {
+  if (secrets_ == nullptr) {
+    // Below the run root, which is memory.
+    files::make_directories(runner_.workshop().options.paths.run_root, 0700);
+    secrets_ = std::make_unique<files::TemporaryDirectory>(runner_.workshop().options.paths.run_root, "secrets-");
+  }
+  return fmt::format("{}/{}", secrets_->path(), index);
+}
+
 void RunMounts::secret(size_t index, const std::string&, std::vector<std::string>& environment) {
   const Mount& mount = run_.mounts[index];
   const std::optional<std::string> value = secret_value(runner_.workshop().options, mount.id);
@@ -218,12 +227,7 @@ void RunMounts::secret(size_t index, const std::string&, std::vector<std::string
       return;
     }
   }
-  if (secrets_ == nullptr) {
-    // Below the run root, which is memory: a secret must not reach a disk.
-    files::make_directories(runner_.workshop().options.paths.run_root, 0700);
-    secrets_ = std::make_unique<files::TemporaryDirectory>(runner_.workshop().options.paths.run_root, "secrets-");
-  }
-  const std::string file = fmt::format("{}/{}", secrets_->path(), index);
+  const std::string file = secret_place(index);
   write_owned(file, *value, mount, 0400);
   places_.push_back({.target = target_of(mount, index, runner_.result().config.config.working_dir),
                      .source = file,
@@ -245,7 +249,10 @@ void RunMounts::agent(size_t index, const std::string&, std::vector<std::string>
   }
   const std::string target = target_of(mount, index, runner_.result().config.config.working_dir);
   environment.push_back("SSH_AUTH_SOCK=" + target);
-  places_.push_back({.target = target, .source = found->second, .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV});
+  const std::string socket = secret_place(index);
+  agents_.emplace_back(socket, found->second,
+                       AgentSocket::Rights{mount.mode.value_or(0600), mount.uid.value_or(0), mount.gid.value_or(0)});
+  places_.push_back({.target = target, .source = socket, .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV});
 }
 
 void RunMounts::prepare(const std::string& room, const std::optional<InlineFile>& script,

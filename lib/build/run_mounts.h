@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "build/agent_socket.h"
 #include "build/cache.h"
 #include "build/instructions.h"
 #include "build/stage_runner.h"
@@ -61,6 +62,8 @@ class RunMounts {
   Place cache_place(size_t index, const std::string& room);
   void secret(size_t index, const std::string& room, std::vector<std::string>& environment);
   void agent(size_t index, const std::string& room, std::vector<std::string>& environment);
+  // A place for what must not reach a disk.
+  std::string secret_place(size_t index);
 
   StageRunner& runner_;
   const Run& run_;
@@ -68,6 +71,7 @@ class RunMounts {
   std::vector<Place> places_;
   std::vector<files::Lock> locks_;  // of cache directories
   std::unique_ptr<files::TemporaryDirectory> secrets_;
+  std::vector<AgentSocket> agents_;
 };
 
 }  // namespace jigsaw::build

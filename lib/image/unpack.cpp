@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "image/decompress.h"
@@ -28,16 +30,47 @@ std::string read_verified(const std::string& layout, const Descriptor& descripto
   return text;
 }
 
+// "v1" of "registry/name:v1", for those who name an image by its tag alone.
+std::string_view short_tag(std::string_view name) {
+  const size_t colon = name.rfind(':');
+  return colon == std::string_view::npos || name.find('/', colon) != std::string_view::npos ? "" : name.substr(colon + 1);
+}
+
+Descriptor choose_digest(const Index& index, const std::string& layout, const Digest& digest) {
+  for (const Descriptor& each : index.manifests) {
+    if (each.digest == digest) {
+      return each;
+    }
+  }
+  // One that an index of the layout names, say.
+  struct stat status {};
+  const std::string path = fmt::format("{}/blobs/{}/{}", layout, digest.algorithm_name(), digest.hex());
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw fail("{} holds no {}", layout, digest.text());
+  }
+  return {.media_type = "", .digest = digest, .size = static_cast<uint64_t>(status.st_size)};
+}
+
 Descriptor choose_tag(const Index& index, const std::string& layout, std::string_view tag) {
+  if (tag.starts_with('@')) {
+    return choose_digest(index, layout, Digest::parse(tag.substr(1)));
+  }
   std::vector<std::string> names;
+  const auto is_exact = [&](const Descriptor& each) {
+    const auto name = each.annotations.find(std::string(kRefNameAnnotation));
+    return name != each.annotations.end() && name->second == tag;
+  };
+  const bool exact = std::any_of(index.manifests.begin(), index.manifests.end(), is_exact);
+  const std::string_view wanted = tag.empty() ? "latest" : tag;
   std::optional<Descriptor> found;
   for (const Descriptor& each : index.manifests) {
     const auto name = each.annotations.find(std::string(kRefNameAnnotation));
     if (name != each.annotations.end()) {
       names.push_back(name->second);
     }
-    const bool fits = tag.empty() ? index.manifests.size() == 1 : name != each.annotations.end() && name->second == tag;
-    if (!fits) {
+    const bool is_named = name != each.annotations.end() &&
+                          (name->second == wanted || (!exact && short_tag(name->second) == wanted));
+    if (!is_named && !(tag.empty() && index.manifests.size() == 1)) {
       continue;
     }
     if (found && found->digest != each.digest) {

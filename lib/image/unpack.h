@@ -27,7 +27,8 @@ struct LayoutImage {
   Image image;
   BlobOpener open;
 };
-// `tag` may be empty if the layout holds one image only.
+// `tag` is a name as index.json has it, its last part ("v1" of "registry/name:v1") if only one has that, or "@sha256:…";
+// without one it is the layout's only image, or "latest".
 LayoutImage open_layout(const std::string& directory, std::string_view tag, const Platform& platform = host_platform());
 
 }  // namespace jigsaw::image

@@ -173,9 +173,18 @@ def named_contexts(f):
     f.good(f.build(f.context("FROM scratch\nCOPY a /a\nENV e=1\n", a="image"), "-t", "other:1"))
     f.good(f.run("copy", "other:1", f"oci:{f.work}/l:1"))
     c = f.context("FROM x\nCOPY --from=x /a /b\n")
-    for place in ("docker-image://other:1", f"oci-layout://{f.work}/l", f"oci-layout://{f.work}/l:1"):
+    f.good(f.build(f.context("FROM scratch\nCOPY a /a\n", "full", a="full"), "-t", "reg.example/b/full:v3", "-o", f"type=oci,dest={f.work}/full:x,tar=false"))
+    shutil.copytree(f.work / "l", f.work / "m")
+    f.good(f.run("copy", "reg.example/b/full:v3", f"oci:{f.work}/m:latest"))
+    digest = json.loads((f.work / "m/index.json").read_text())["manifests"][0]["digest"]
+    for place, text in (("docker-image://other:1", "image"), (f"oci-layout://{f.work}/l", "image"), (f"oci-layout://{f.work}/l:1", "image"),
+                        (f"oci-layout://{f.work}/m", "full"), (f"oci-layout://{f.work}/m:latest", "full"), (f"oci-layout://{f.work}/m@{digest}", "image"),
+                        (f"oci-layout://{f.work}/m:latest@{digest}", "image"), (f"oci-layout://{f.work}/full:x", "full"),
+                        (f"oci-layout://{f.work}/full:x:v3", "full"), (f"oci-layout://{f.work}/full:x:reg.example/b/full:v3", "full")):
         f.good(f.build(c, "--build-context", f"x={place}", "-o", f.work / "out"))
-        assert (f.work / "out/b").read_text() == "image", place
+        assert (f.work / "out/b").read_text() == text, place
+    for place in (f"oci-layout://{f.work}/m:none", f"oci-layout://{f.work}/m@sha256:{'0' * 64}", f"oci-layout://{f.work}/none"):
+        assert f.build(c, "--build-context", f"x={place}").returncode == 125, place
 
 
 def cache_in_a_directory(f):

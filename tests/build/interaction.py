@@ -174,6 +174,48 @@ def interrupted(f):
     assert "[+]" not in screen.text() and not screen.hidden, screen.text()
 
 
+def ssh_agent(f):
+    if not shutil.which("ssh-agent"):
+        return
+    home = f.work / "ssh"
+    home.mkdir()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the-key", "-f", home / "key"], check=True)
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", home / "agent"], stdout=subprocess.DEVNULL)
+    try:
+        while not (home / "agent").exists():
+            time.sleep(0.02)
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(home / "agent")}
+        subprocess.run(["ssh-add", "-q", home / "key"], env=environment, check=True)
+        c = f.context("FROM jigsaw/base\nUSER 1234\nRUN --mount=type=ssh,mode=0640,uid=1234,gid=77,required stat -c '%a %u %g %F' $SSH_AUTH_SOCK > /tmp/s\n"
+                      "RUN --mount=type=ssh,target=/agent,id=other ls -l /agent && test ! -w /agent && echo $SSH_AUTH_SOCK > /tmp/t\n")
+        f.good(f.build(c, "--ssh", "default", "--ssh", f"other={home}/agent", "-o", f.work / "out", env=environment))
+        assert (f.work / "out/tmp/s").read_text() == "640 1234 77 socket\n" and (f.work / "out/tmp/t").read_text() == "/agent\n"
+        c = f.context("FROM host\nRUN --mount=type=ssh,required ssh-add -l > /keys\n")
+        image = f.work / "host"
+        copy_programs(image, "/usr/bin/ssh-add", "/bin/sh")
+        f.good(f.build(c, "--build-context", f"host={image}", "--ssh", "default", "-o", f.work / "out2", env=environment))
+        assert "the-key" in (f.work / "out2/keys").read_text(), (f.work / "out2/keys").read_text()
+        done = f.build(c, "--no-cache", "--build-context", f"host={image}", "--ssh", "elsewhere", env=environment)
+        assert done.returncode != 0 and b"ssh agent 'default' not found" in done.stderr, done.stderr
+        done = f.build(c, "--ssh", f"default={home}/key")
+        assert done.returncode == 125 and b"ssh-add" in done.stderr, done.stderr
+    finally:
+        agent.terminate()
+        agent.wait()
+    done = f.build(c, "--no-cache", "--build-context", f"host={image}", "--ssh", "default", env=environment)
+    assert done.returncode != 0 and b"is it running" in done.stderr, done.stderr
+
+
+def copy_programs(root, *programs):
+    """Programs of this machine with their libraries."""
+    for program in programs:
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+        for path in [program, *re.findall(r"(/\S+)", listed)]:
+            target = root / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+
+
 def flags_of_docker(f):
     c = f.context("FROM jigsaw/base\nRUN cat /etc/hosts > /h; cat /proc/self/cgroup > /g\n")
     f.good(f.build(c, "--add-host", "db:10.0.0.5", "--add-host=six=[::7]", "--cgroup-parent", "jigsaw-parent", "-o", f.work / "out"))
@@ -223,4 +265,4 @@ def checks_and_pictures(f):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests([live_picture, shell_on_error, interrupted, flags_of_docker, checks_and_pictures], __doc__))
+    sys.exit(run_tests([live_picture, shell_on_error, interrupted, ssh_agent, flags_of_docker, checks_and_pictures], __doc__))

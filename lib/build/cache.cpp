@@ -13,6 +13,7 @@ namespace jigsaw::build {
 namespace {
 
 constexpr size_t kEntryLimit = 64 << 10;      // bytes
+constexpr size_t kNoteLimit = 1024;  // bytes
 constexpr size_t kLastBuildLimit = 16 << 20;  // bytes
 
 std::string short_digest(const std::string& value) {
@@ -20,6 +21,14 @@ std::string short_digest(const std::string& value) {
 }
 
 }  // namespace
+
+std::string as_note(const std::string& instruction) {
+  size_t end = std::min(instruction.size(), kNoteLimit);
+  while (end < instruction.size() && end > 0 && (static_cast<unsigned char>(instruction[end]) & 0xc0) == 0x80) {
+    --end;  // not within a character
+  }
+  return instruction.substr(0, end);
+}
 
 image::Digest StepInputs::key() const {
   image::Hasher hasher;
@@ -82,11 +91,11 @@ std::optional<CachedStep> StepCache::find(const StepInputs& inputs,
 std::optional<CachedStep> StepCache::find_here(const StepInputs& inputs,
                                                const std::vector<image::LayerDirectory>& parents) const {
   const std::string path = directory_ + "/steps/" + inputs.key().hex();
-  const std::optional<std::string> text = files::read_if_exists(path, kEntryLimit);
-  if (!text) {
-    return std::nullopt;
-  }
   try {
+    const std::optional<std::string> text = files::read_if_exists(path, kEntryLimit);
+    if (!text) {
+      return std::nullopt;
+    }
     const json::Document document(*text, path);
     CachedStep step{read_layer(document.root().at("layer")), document.root().at("created").string(),
                     document.root().string_or("instruction", "")};
@@ -105,7 +114,7 @@ void StepCache::put(const StepInputs& inputs, const CachedStep& step, const std:
   const std::string key = inputs.key().hex();
   store_.hold("build-" + key, {.blobs = {step.layer.blob.digest}, .layers = {step.layer.directory.key}});
   const std::string text = fmt::format("{{\"layer\":{},\"created\":{},\"instruction\":{}}}\n", layer_to_json(step.layer),
-                                       json::dump(step.created), json::dump(instruction));
+                                       json::dump(step.created), json::dump(as_note(instruction)));
   files::replace(directory_ + "/steps/" + key, text, {.mode = 0600, .sync = false});
 }
 

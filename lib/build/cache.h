@@ -41,6 +41,9 @@ struct CachedStep {
   std::string instruction;
 };
 
+// An instruction as it is noted beside its layer, for people: its beginning.
+std::string as_note(const std::string& instruction);
+
 // A step of this build and the layer it has, for --cache-to.
 struct MadeStep {
   std::string key;

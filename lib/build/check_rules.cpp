@@ -218,6 +218,10 @@ bool environment_known(const Plan& plan, const Stage& stage, const CheckInput& i
 }
 
 std::string suggestion(std::string_view name, const Variables& variables, const char* sign) {
+  constexpr size_t kCandidates = 200;  // a comparison with each takes its time
+  if (variables.entries().size() > kCandidates) {
+    return "";
+  }
   const std::vector<std::string> names = variables.names();
   const std::optional<std::string> near = text::closest(name, names);
   return near ? fmt::format(" (did you mean {}{}?)", sign, *near) : "";

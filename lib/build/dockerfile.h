@@ -22,6 +22,7 @@
 namespace jigsaw::build {
 
 inline constexpr size_t kDockerfileLimit = 16U << 20;  // bytes; a larger one is refused before it is read
+inline constexpr size_t kInstructionLimit = 100'000;   // of one file: each takes memory, and nobody writes as many
 
 // <<NAME and the lines up to NAME.
 struct Heredoc {

@@ -53,10 +53,10 @@ std::string go_duration(std::chrono::nanoseconds duration) {
     const auto [unit, name] = all < 1000        ? std::pair{1.0, "ns"}
                               : all < 1'000'000 ? std::pair{1e3, "µs"}
                                                 : std::pair{1e6, "ms"};
-    return fmt::format("{:g}{}", static_cast<double>(all) / unit, name);
+    return fmt::format("{:.9g}{}", static_cast<double>(all) / unit, name);
   }
   const int64_t minutes = all / 60'000'000'000;
-  const std::string seconds = fmt::format("{:g}s", static_cast<double>(all % 60'000'000'000) / 1e9);
+  const std::string seconds = fmt::format("{:.11g}s", static_cast<double>(all % 60'000'000'000) / 1e9);
   if (minutes == 0) {
     return seconds;
   }
@@ -64,17 +64,27 @@ std::string go_duration(std::chrono::nanoseconds duration) {
                       : fmt::format("{}h{}m{}", minutes / 60, minutes % 60, seconds);
 }
 
-void set_variable(std::vector<std::string>& environment, const std::string& name, const std::string& value) {
-  for (std::string& entry : environment) {
-    if (entry.starts_with(name + "=") || entry == name) {
-      entry = name + "=" + value;
-      return;
-    }
+void set_variable(std::vector<std::string>& environment, StageMemory& memory, const std::string& name, const std::string& value) {
+  for (; memory.variables_covered < environment.size(); ++memory.variables_covered) {
+    const std::string& entry = environment[memory.variables_covered];
+    memory.variables.try_emplace(entry.substr(0, entry.find('=')), memory.variables_covered);
   }
-  environment.push_back(name + "=" + value);
+  const auto [place, is_new] = memory.variables.try_emplace(name, environment.size());
+  if (is_new) {
+    environment.push_back(name + "=" + value);
+    ++memory.variables_covered;
+  } else {
+    environment[place->second] = name + "=" + value;
+  }
 }
 
 void add_sorted(std::vector<std::string>& list, const std::vector<std::string>& entries) {
+  if (entries.size() > 16) {
+    list.insert(list.end(), entries.begin(), entries.end());
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+    return;
+  }
   for (const std::string& entry : entries) {
     const auto at = std::lower_bound(list.begin(), list.end(), entry);
     if (at == list.end() || *at != entry) {
@@ -96,7 +106,7 @@ struct Apply {
     std::string text = "ENV";
     for (const KeyValue& pair : env.values) {
       text += fmt::format(" {}={}", pair.key, pair.value);
-      set_variable(image.config.env, pair.key, pair.value);
+      set_variable(image.config.env, memory, pair.key, pair.value);
     }
     return text;
   }

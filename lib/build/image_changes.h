@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "build/evaluate.h"
@@ -17,6 +18,9 @@ image::ImageConfig empty_config(const Platform& platform);
 // What a stage has said so far, beyond the config itself.
 struct StageMemory {
   bool cmd_set = false;  // ENTRYPOINT clears an inherited CMD, but not one of this stage
+  // Where in the config's environment each name is; made anew where it doesn't cover that.
+  std::unordered_map<std::string, size_t> variables;
+  size_t variables_covered = 0;
 };
 
 // ENV, LABEL, CMD, USER …: the instructions that only change the config. Adds the history entry. WORKDIR changes the

@@ -270,6 +270,9 @@ Instruction parse_trigger(const std::string& expression, const std::string& imag
 
 Recipe parse_recipe(const Source& source) {
   Recipe recipe{.file = parse_dockerfile(source)};
+  if (recipe.file.statements.size() > kInstructionLimit) {
+    throw recipe.file.statements[kInstructionLimit].keyword_place().error(fmt::format("more than {} instructions", kInstructionLimit));
+  }
   for (const Statement& statement : recipe.file.statements) {
     add_to(recipe, parse_instruction(statement));
   }

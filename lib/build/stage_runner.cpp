@@ -179,7 +179,7 @@ void StageRunner::read_result(const std::string& text) {
   const json::View root = document.root();
   position_ = root.at("position").unsigned_integer();
   layer_position_ = root.at("layer_position").unsigned_integer();
-  memory_.cmd_set = root.boolean_or("cmd_set", false);
+  memory_ = {.cmd_set = root.boolean_or("cmd_set", false)};
   result_.config = image::parse_config(root.at("config").string(), "config of a stage");
   result_.layers.clear();
   for (const std::string& layer : root.at("layers").strings()) {
@@ -269,7 +269,7 @@ bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, 
     tell(Event::Kind::kDone, text, spent.count(), step_result->layer.blob.size);
   }
   result_.layers.push_back(step_result->layer);
-  result_.made.push_back({inputs.key().hex(), step_result->layer, step_result->created, text});
+  result_.made.push_back({inputs.key().hex(), step_result->layer, step_result->created, as_note(text)});
   result_.config.diff_ids.push_back(step_result->layer.directory.diff_id);
   add_history(result_.config, std::move(history), step_result->created);
   ++result_.steps;

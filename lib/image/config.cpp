@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -25,8 +26,13 @@ std::vector<std::string> read_set(const View& config, std::string_view key) {
 
 Value write_set(const std::vector<std::string>& names) {
   Value value = Value::object();
+  // Appended, not looked up: an image may expose 65535 ports, and the object is a list.
+  auto& members = value.get_ref<Value::object_t&>();
+  std::set<std::string_view> seen;
   for (const std::string& name : names) {
-    value[name] = Value::object();
+    if (seen.insert(name).second) {
+      members.emplace_back(name, Value::object());
+    }
   }
   return value;
 }

@@ -3,8 +3,9 @@
 //     key = SHA-256 of { the layers below, the instruction, its environment, the content of its files … }
 //
 // Nothing of the key is a time, a path of this machine or a name of a stage: the same inputs hit across stages, builds
-// and contexts. "The layers below" are their diff_ids, so a step that made the same layer again changes nothing for
-// those after it. A step is entered only once its layer is in the store: a failed one never is.
+// and contexts. "The layers below" are their diff_ids and the keys of the steps that made them: after another command a
+// RUN runs again even if that left the same files (it may have changed what lies outside), while a COPY asks only what the
+// files are that it copies. A step is entered only once its layer is in the store: a failed one never is.
 //
 //     <root>/cache/steps/<key>   the layer: diff_id, blob, time
 //     <root>/cache/last/<build>  the inputs of each step the last time this build ran: why it misses now

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "build/archive.h"
 #include "build/fetch.h"
 #include "build/glob.h"
@@ -153,6 +154,17 @@ void copy_one(LayerWriter& layer, const Workshop& workshop, const Prepared& prep
 
 }  // namespace
 
+namespace {
+
+// The key says what was copied: a file of the context that changed between the two would stand for another one for ever.
+void refuse_change(Workshop& workshop, const Prepared& prepared, const SourceMatch& match, const std::string& digest) {
+  if (prepared.source.seen_as && content_digest(prepared.source, match, workshop.context_hashes).text() != digest) {
+    throw fail("{} changed while it was copied", text::quoted(prepared.source.shown)).with_hint("build again when nobody writes there");
+  }
+}
+
+}  // namespace
+
 bool StageRunner::copy_step(const Copy& copy, Mode mode) {
   if (!copy.add) {
     for (const std::string& source : copy.sources) {
@@ -177,11 +189,13 @@ bool StageRunner::copy_step(const Copy& copy, Mode mode) {
     const Owner owner = resolve_owner(below, copy.chown);
     inputs.add("the owner", fmt::format("{}:{}", owner.uid, owner.gid));
   }
+  std::vector<std::string> digests;  // of each match
   for (const Prepared& prepared : sources.list) {
     FileHashes& hashes = prepared.source.seen_as ? workshop_.context_hashes : workshop_.layer_hashes;
     for (const SourceMatch& match : prepared.matches) {
-      inputs.add(fmt::format("the content of {}", prepared.source.shown),
-                 match.name + " " + content_digest(prepared.source, match, hashes).text());
+      digests.push_back(content_digest(prepared.source, match, hashes).text());
+      // Its own name alone: the same file from another directory is the same step.
+      inputs.add("the content of " + base_name(clean_path(prepared.source.shown)), match.name + " " + digests.back());
     }
   }
   return layer_step(std::move(inputs), copy_history(copy), mode, apart ? Below::kNothing : Below::kParents,
@@ -192,9 +206,11 @@ bool StageRunner::copy_step(const Copy& copy, Mode mode) {
                         Tree users = tree();
                         options.owner = resolve_owner(users, copy.chown);
                       }
+                      auto digest = digests.begin();
                       for (const Prepared& prepared : sources.list) {
                         for (const SourceMatch& match : prepared.matches) {
                           copy_one(layer, workshop_, prepared, match, destination, options);
+                          refuse_change(workshop_, prepared, match, *digest++);
                         }
                       }
                     });

@@ -169,6 +169,7 @@ std::string StageRunner::write_result() const {
                      {"config", image::write_config(result_.config)},
                      {"layers", layers},
                      {"made", made},
+                     {"lineage", result_.lineage},
                      {"steps", result_.steps},
                      {"cached", result_.cached},
                      {"notes", workshop_.last.notes()}});
@@ -190,6 +191,7 @@ void StageRunner::read_result(const std::string& text) {
     result_.made.push_back({step.at("key").string(), layer_from_json(step.at("layer").string(), "step of a stage"),
                             step.at("created").string(), step.at("instruction").string()});
   });
+  result_.lineage = root.at("lineage").string();
   result_.steps = root.at("steps").unsigned_integer();
   result_.cached = root.at("cached").unsigned_integer();
   workshop_.last.add_notes(root.at("notes").string());
@@ -236,6 +238,9 @@ std::string StageRunner::place_name() const { return fmt::format("stage {} step 
 bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, Below below, const Make& make) {
   const std::vector<image::LayerDirectory> all = result_.directories();
   const std::vector<image::LayerDirectory> parents = below == Below::kParents ? all : std::vector<image::LayerDirectory>{};
+  if (below == Below::kParents) {
+    inputs.add("the steps below", result_.lineage);
+  }
   if (workshop_.epoch) {
     inputs.add("SOURCE_DATE_EPOCH", std::to_string(workshop_.epoch->tv_sec));
   }
@@ -270,6 +275,7 @@ bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, 
   }
   result_.layers.push_back(step_result->layer);
   result_.made.push_back({inputs.key().hex(), step_result->layer, step_result->created, as_note(text)});
+  result_.lineage = image::digest_of(result_.lineage + inputs.key().hex()).hex();
   result_.config.diff_ids.push_back(step_result->layer.directory.diff_id);
   add_history(result_.config, std::move(history), step_result->created);
   ++result_.steps;

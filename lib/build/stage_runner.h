@@ -38,6 +38,7 @@ struct StageResult {
   size_t steps = 0;
   size_t cached = 0;
   std::vector<MadeStep> made;  // the steps behind the layers, with those of the stages below
+  std::string lineage;         // one text for all the steps since the base image: their keys
 
   std::vector<image::LayerDirectory> directories() const;  // bottom first
   std::string chain() const;                               // one text for all the layers' content

@@ -103,6 +103,12 @@ def apply_step(context, kind, rest, body):
     elif kind == "dir":
         path.mkdir(exist_ok=True)
         path.chmod(mode if mode is not None else 0o755)
+    elif kind == "owner":
+        os.chown(path, int(rest.split()[1]), int(rest.split()[1]))
+    elif kind == "time":
+        os.utime(path, (int(rest.split()[1]),) * 2)
+    elif kind == "gone":
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     elif kind == "xattr":
         os.setxattr(path, rest.split()[1], rest.split()[2].encode())
     elif kind == "capability":  # cap_net_bind_service=ep

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <map>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -65,6 +66,12 @@ class HashVisitor : public SourceVisitor {
     const struct stat& status = visit.node.status;
     switch (status.st_mode & S_IFMT) {
       case S_IFREG:
+        if (status.st_nlink > 1) {
+          const auto [first, is_new] = links_.try_emplace({status.st_dev, status.st_ino}, visit.relative);
+          if (!is_new) {
+            return describe(visit, 'h', first->second);  // a COPY makes it one file with two names, too
+          }
+        }
         return describe(visit, 'f', as_text(hashes_.hash(status, [&] {
                           return source_.tree->open_file(visit.parent, visit.name);
                         })));
@@ -90,6 +97,7 @@ class HashVisitor : public SourceVisitor {
 
   const CopySource& source_;
   FileHashes& hashes_;
+  std::map<std::pair<dev_t, ino_t>, std::string> links_;
   image::Hasher hasher_;
 };
 

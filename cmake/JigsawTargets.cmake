@@ -63,7 +63,8 @@ function(jigsaw_program name)
   if(ARG_STATIC AND JIGSAW_STATIC)
     # -static-pie, not -static: the unwinder of a plain static program sorts all its tables, three milliseconds, when the
     # first exception is thrown.
-    target_link_options(${name} PRIVATE -static-pie)
+    target_link_options(${name} PRIVATE -static-pie -Wl,-T,${PROJECT_SOURCE_DIR}/cmake/seldom_run.ld)
+    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/seldom_run.ld)
   endif()
   # Each file of a command line would compile the whole of CLI11 anew, five seconds of its seven.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)

@@ -50,6 +50,23 @@ TEST_F(OwnBinary, IsKeptByCommandsThatEnterNoContainer) {
   EXPECT_EQ(std::count(calls.begin(), calls.end(), "execveat"), 0);
 }
 
+TEST_F(OwnBinary, TakesLessThanTwoMebibytes) {
+#if defined(JIGSAW_SANITIZED)
+  GTEST_SKIP() << "shadow memory counts as well";
+#endif
+  config["process"]["args"] = {"sleep", "60"};
+  write();
+  const auto result = test::sh(test::bin("jigsaw-oci") + " --root " + bundle() + "/states run --bundle " + bundle() + " --pid-file " + bundle() +
+                               "/pid " + kId + " </dev/null & runtime=$!; i=0; "
+                               "until [ -s " + bundle() + "/pid ] || [ $i -gt 100 ]; do sleep 0.1; i=$((i + 1)); done; sleep 0.2; "
+                               "grep VmHWM /proc/$runtime/status; kill -9 $(cat " + bundle() + "/pid); wait $runtime",
+                               {.timeout = std::chrono::seconds(60)});
+  const auto words = text::words(result.out);
+  ASSERT_GE(words.size(), 2U) << result.out << result.err;
+  EXPECT_LT(text::to_u64(words[1]).value_or(0), 2'048U) << "KiB; see cmake/seldom_run.ld";
+  EXPECT_GT(text::to_u64(words[1]).value_or(0), 0U);
+}
+
 TEST_F(OwnBinary, ManyVariablesAndALongPathAreLeftToMain) {
   config["process"]["args"] = {"true"};
   write();

@@ -39,9 +39,12 @@ uint64_t id(const std::string& process, const Kind& kind) {
   return ::stat(fmt::format("/proc/{}/ns/{}", process, kind.name).c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
-uint64_t differing(const std::string& process) {
-  uint64_t set = 0;
+uint64_t differing(const std::string& process, uint64_t known) {
+  uint64_t set = known;
   for (const Kind& kind : kinds()) {
+    if ((known & kind.flag) != 0) {
+      continue;
+    }
     const uint64_t theirs = id(process, kind);
     if (theirs != 0 && theirs != id("self", kind)) {
       set |= kind.flag;

@@ -29,8 +29,9 @@ void enter_those_of(int pidfd, uint64_t set);
 // The id of a namespace (st_ino of its file): equal for two processes in the same one. 0 if there is none or it may
 // not be seen. `process` is a pid or "self".
 uint64_t id(const std::string& process, const Kind& kind);
-// The kinds in which `process` differs from us.
-uint64_t differing(const std::string& process);
+// The kinds in which `process` differs from us. `known` ones are taken for different without a look, which costs more than
+// entering them.
+uint64_t differing(const std::string& process, uint64_t known = 0);
 
 // One line of `ls`: the namespaces of a process.
 struct ProcessNamespaces {

@@ -55,7 +55,10 @@ Target find_target(const ExecOptions& options) {
     throw fail("container {} is paused", options.id);
   }
   const std::string pid = std::to_string(state.pid);
-  const uint64_t set = namespaces::differing(pid);
+  // One that was joined by its path may be ours. To enter it again does no harm, but for a mount namespace, where "/" would
+  // be another, and a user namespace, where it is an error.
+  constexpr uint64_t kHarmless = CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
+  const uint64_t set = namespaces::differing(pid, ::geteuid() == 0 ? state.namespaces & kHarmless : 0);
   Fd root = (set & CLONE_NEWNS) == 0 ? files::open(fmt::format("/proc/{}/root", pid), O_PATH | O_DIRECTORY) : Fd();
   // Asked again: what was looked up by number belongs to this process only if it is still alive.
   if (!open_process(state)) {

@@ -124,6 +124,21 @@ TEST_F(ImageCommands, WhatIsNotThereCanBeRemovedByForceAlone) {
   EXPECT_THAT(result.err, HasSubstr("no such image: \"nosuch\""));
 }
 
+// Its layers packed, and as they were built: two manifests, one image.
+TEST_F(ImageCommands, AnIdStandsForAnImageInEachOfItsForms) {
+  const std::string layout = place_.path() + "/packed";
+  ASSERT_EQ(jigsaw({"push", "-q", "jigsaw/base", "oci:" + layout + ":1"}).code, 0);
+  const std::string id = jigsaw({"pull", "-q", "oci:" + layout + ":1"}).out;
+  const std::string digests = jigsaw({"inspect", "-f", "{{.RepoTags}} {{index .RepoDigests 0}}", "localhost/packed:1"}).out;
+  EXPECT_THAT(digests, ::testing::StartsWith("[localhost/packed:1] localhost/packed@sha256:"));
+  const std::string shortened = id.substr(7, 12);
+  EXPECT_THAT(jigsaw({"rmi", shortened}).err, HasSubstr("has 2 names"));
+  EXPECT_THAT(jigsaw({"rmi", "localhost/packed:1"}).out, Not(HasSubstr("deleted")));
+  EXPECT_EQ(jigsaw({"pull", "-q", "oci:" + layout + ":1"}).code, 0);
+  EXPECT_EQ(jigsaw({"rmi", "-f", shortened}).code, 0);
+  EXPECT_EQ(jigsaw({"images", "-q"}).out, "");
+}
+
 TEST_F(ImageCommands, TheDiskIsToldImageByImage) {
   EXPECT_EQ(jigsaw({"tag", "jigsaw/base", "my/base:1"}).code, 0);
   const test::Result result = jigsaw({"system", "df", "-v"});

@@ -84,6 +84,7 @@ Target find_target(const ExecOptions& options) {
 // In the process that goes ahead: the program's own is born with all of it entered. Until then it would have the host's
 // root and our descriptors for whoever looks at it in the container's /proc, and some may (CAP_SYS_PTRACE).
 void lead_into(Target& target, const Process& process) {
+  prepare_process(process, ::getpid());  // first: what can't be looked into can't be written to by its own user either
   set_affinity(process.affinity.initial);
   target.cgroup.join();
   namespaces::enter_those_of(target.process.get(), target.namespaces);
@@ -155,7 +156,6 @@ process::ExitStatus exec(const Process& process, const ExecOptions& options) {
     send_console(options.console_socket, terminal.get());
     terminal.reset();
   }
-  prepare_process(process, child.pid());
   hand_out(options, child);
   child.release();
   child.wait_started();

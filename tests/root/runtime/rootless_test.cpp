@@ -68,6 +68,20 @@ TEST_F(Rootless, AContainerWithoutACgroupIsEnteredListedAndEnded) {
   EXPECT_EQ(user("delete " + kId).code, 0);
 }
 
+TEST_F(Rootless, AProgramThatIsAddedHasTheOomScoreThatWasAskedFor) {
+  config["process"]["args"] = {"sleep", "60"};
+  config["process"]["oomScoreAdj"] = 100;
+  write_for_user();
+  ASSERT_EQ(user("run --detach --bundle " + bundle() + " " + kId + " </dev/null >/dev/null 2>&1").code, 0);
+  nlohmann::json process = config["process"];
+  process["args"] = {"cat", "/proc/1/oom_score_adj", "/proc/self/oom_score_adj"};
+  process["oomScoreAdj"] = 200;
+  files::replace(bundle() + "/process.json", process.dump(), {.mode = 0644});
+  const auto result = user("exec --process " + bundle() + "/process.json " + kId);
+  EXPECT_EQ(result.out + result.err, "100\n200\n");
+  EXPECT_EQ(user("delete --force " + kId).code, 0);
+}
+
 TEST_F(Rootless, TwoUsersMayGiveTheSameName) {
   config["process"]["args"] = {"true"};
   write_for_user();

@@ -60,6 +60,18 @@ void take_name(const Paths& paths, Container& container) {
   throw Error("no free name found for the container", "give it one with --name");
 }
 
+// The name of a container that was killed before it had a record to say it; "-" if it had none yet.
+std::string reserved_name(const Paths& paths, const std::string& id) {
+  const std::string parent = paths.root + "/names";
+  for (const std::string& name : files::is_directory(parent) ? files::list(parent) : std::vector<std::string>()) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(name_link(paths, name), gone) == id) {
+      return name;
+    }
+  }
+  return "-";
+}
+
 std::string root_name(const std::string& id) { return "container-" + id; }
 
 Status parse_status(std::string_view text) {
@@ -239,7 +251,7 @@ void erase(const Paths& paths, const Container& container) {
 void clear_up_after_kill(const Paths& paths, const std::string& id) {
   std::optional<Container> container = load_if_whole(paths, id);
   if (!container || container->remove_after || container->status == Status::kCreated) {
-    erase(paths, container.value_or(Container{.id = id, .name = "-"}));
+    erase(paths, container ? *container : Container{.id = id, .name = reserved_name(paths, id)});
     return;
   }
   container->status = Status::kExited;

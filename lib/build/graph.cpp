@@ -1,6 +1,7 @@
 #include "build/graph.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 
@@ -62,12 +63,15 @@ Totals totals_of(const Graph& graph, const GraphStage& stage) {
   return totals;
 }
 
-// What the stages that are built but not part of the image hold.
+// What the stages that are built but not part of the image hold; a base that several stand on counts once, and not at
+// all if the image stands on it too.
 uint64_t left_behind(const Graph& graph, const GraphStage& target) {
   std::vector<bool> part(graph.stages.size(), false);
+  std::set<std::string> bases;
   for (const GraphStage* stage = &target; stage != nullptr;
        stage = stage->base_stage ? &graph.stages[*stage->base_stage] : nullptr) {
     part[static_cast<size_t>(stage - graph.stages.data())] = true;
+    bases.insert(stage->from);
   }
   uint64_t bytes = 0;
   for (size_t index = 0; index < graph.stages.size(); ++index) {
@@ -75,7 +79,7 @@ uint64_t left_behind(const Graph& graph, const GraphStage& target) {
     if (!stage.needed || part[index]) {
       continue;
     }
-    bytes += stage.base_size.value_or(0);
+    bytes += bases.insert(stage.from).second ? stage.base_size.value_or(0) : 0;
     for (const GraphStep& step : stage.steps) {
       bytes += step.size.value_or(0);
     }

@@ -166,6 +166,44 @@ def archives_that_escape(f):
         assert not (place / "new").exists() and (place / "file").read_text() == SECRET, number
 
 
+def repositories_that_escape(f):
+    """CVE-2026-33748: the directory of a git address is a link of the repository that leads out of it, or has such a parent."""
+    place = outside(f)
+    repository = f.work / "r.git"
+    (repository / "real").mkdir(parents=True)
+    (repository / "real/file").write_text("inside\n")
+    (repository / "real/Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    (place / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    for name, target in (("abs", place), ("rel", "../" * 20 + str(place)[1:]), ("own", ".git"), ("up", ".."), ("real/back", "../..")):
+        (repository / name).symlink_to(target)
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "1"]):
+        subprocess.run(["git", "-C", repository, *words], check=True, capture_output=True)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    daemon = subprocess.Popen(["git", "daemon", "--listen=127.0.0.1", f"--port={port}", f"--base-path={f.work}", "--export-all", "--reuseaddr"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        for _ in range(100):
+            if not socket.socket().connect_ex(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        url = f"git://127.0.0.1:{port}/r.git"
+        f.good(f.run("build", "-o", f.work / "out", f"{url}#main:real"))
+        assert (f.work / "out/file").read_text() == "inside\n"
+        for directory in ("abs", "abs/sub", "rel", "own", "up", "real/back", "real/../../outside", "real/back/outside"):
+            for words in ([f"{url}#main:{directory}"], ["-f", "-", "--build-context", f"g={url}#main:{directory}", "."],
+                          [f"{url}?branch=main&subdir={directory}"], ["-f", "-", "."]):
+                text = "FROM scratch\nCOPY --from=g . /\n" if "--build-context" in words else f"FROM scratch\nADD {url}#main:{directory} /\n"
+                done = f.run("build", "-o", f.work / "out1", *words, input=text.encode())
+                assert not (f.work / "out1").exists() or not holds_secret(f.work / "out1"), (words, text)
+                shutil.rmtree(f.work / "out1", ignore_errors=True)
+                assert done.returncode != 0 or directory in ("up", "own", "real/back"), (words, text)
+    finally:
+        os.killpg(daemon.pid, 15)
+        daemon.wait()
+
+
 def giants(f):
     """Everything that can be written large takes a time that grows with it, and memory within bounds."""
     n = 100_000
@@ -197,4 +235,4 @@ def giants(f):
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests([racing_links, links_out_of_stages, mounts_that_escape, accounts_that_block, archives_that_escape, giants], __doc__))
+    sys.exit(run_tests([racing_links, links_out_of_stages, mounts_that_escape, accounts_that_block, archives_that_escape, repositories_that_escape, giants], __doc__))

@@ -4,8 +4,8 @@
 //                   └───────────────── kill ───────────────────────────┘
 //
 // create() makes everything and stops just before the program; start() opens the gate from another process, through a
-// socket in the container's state directory; run() does all of it in one process without a stop on the way.
-// What is made is recorded in the state directory before it is made, so that remove() finds it whatever happened.
+// socket beside the container's state; run() does all of it in one process without a stop on the way.
+// What is made is recorded in the state before it is made, so that remove() finds it whatever happened.
 #pragma once
 
 #include <functional>

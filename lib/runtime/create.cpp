@@ -292,7 +292,9 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
                                           cgroup = meanwhile ? cgroups::Cgroup::none("") : std::move(cgroup);
                                           become_container(prepared, gate);
                                         });
-  note_pid(child, state, file);
+  if (!meanwhile) {
+    note_pid(child, state, file);
+  }
   if (systemd) {
     start_scope(scope, child.pid(), spec.limits, spec.annotations);
     undo.has_scope(scope.path);
@@ -310,6 +312,7 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   }
   child.release();
   if (meanwhile) {
+    note_pid(child, state, file);  // not before: if we die first, it ends where it waits for its cgroup
     cgroup.add(cgroups::Cgroup::create(layout.only(cgroups::Version::kV1), path));
     limit(cgroup, spec);
     child.release(cgroup.joinable());

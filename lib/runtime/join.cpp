@@ -119,11 +119,11 @@ Fd make_proc_of(const namespaces::Opened& pid_namespace, const rootfs::Mount& mo
     }
     security::set_capabilities({.permitted = kSysAdmin, .effective = kSysAdmin});
   };
-  process::Child child = process::spawn({.by_way_of = enter, .why = "a procfs shows the pid namespace of the process that makes it"},
-                                        [&](process::Gate& gate) -> int {
-                                          gate.tell(kMade, {rootfs::make_mount(mount).get()});
-                                          return 0;
-                                        });
+  constexpr const char* kWhy = "a procfs shows the pid namespace of the process that makes it";
+  process::Child child = process::spawn({.by_way_of = enter, .why = kWhy}, [&](process::Gate& gate) -> int {
+    gate.tell(kMade, {rootfs::make_mount(mount).get()});
+    return 0;
+  });
   child.release();
   std::vector<Fd> made = child.wait_reached(kMade);
   child.wait();

@@ -6,8 +6,8 @@
 // A pid namespace of others comes last: with CAP_SYS_PTRACE they may look into a process of ours from its birth on, and
 // would find the host's root, and descriptors of the host. So the container's process stays outside until it has nothing
 // but what the container has, and goes on in a successor that is born inside. Hooks before that are told the pid of the
-// first; both count for RLIMIT_NPROC and the limit of pids, for the moment of the change. With a user namespace it can't be so, since
-// whoever has entered that may not enter the other any more; there, being not dumpable keeps them out (ptrace(2)).
+// first; both count for RLIMIT_NPROC and the limit of pids, for the moment of the change. With a user namespace it can't be
+// so, since whoever has entered that may not enter the other any more; there, being not dumpable keeps them out (ptrace(2)).
 #pragma once
 
 #include <functional>

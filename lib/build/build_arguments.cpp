@@ -182,6 +182,11 @@ BuildOptions parse_arguments(const BuildArguments& words) {
   for (const std::string& word : words.annotations) {
     add_annotation(options.annotations, word);
   }
+  if (const std::optional<OutputPlan> output = parse_output(words.output)) {
+    options.tags.insert(options.tags.end(), output->names.begin(), output->names.end());
+    options.annotations.insert(output->annotations.begin(), output->annotations.end());
+    options.push = options.push || output->push;
+  }
   check_docker_flags(words.docker_flags);
   for (const std::string& word : words.cache_from) {
     options.cache_from.push_back(parse_cache_place(word, CacheDirection::kFrom));

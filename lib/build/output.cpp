@@ -13,7 +13,7 @@
 namespace jigsaw::build {
 namespace {
 
-const std::vector<std::string> kTypes = {"local", "tar", "oci", "docker", "image"};
+const std::vector<std::string> kTypes = {"local", "tar", "oci", "docker", "image", "registry"};
 
 OutputPlan::Kind kind_of(std::string_view type) {
   if (type == "local") {
@@ -28,11 +28,10 @@ OutputPlan::Kind kind_of(std::string_view type) {
   if (type == "docker") {
     return OutputPlan::Kind::kDocker;
   }
-  if (type == "image") {
+  if (type == "image" || type == "registry") {
     return OutputPlan::Kind::kImage;
   }
-  throw fail("--output type must be {}, not '{}'{}", text::join(kTypes, ", "), type, text::did_you_mean(type, kTypes))
-      .with_hint(type == "registry" ? "build with -t NAME, then: jigsaw push NAME" : "");
+  throw fail("--output type must be {}, not '{}'{}", text::join(kTypes, ", "), type, text::did_you_mean(type, kTypes));
 }
 
 void copy_files(const StageResult& result, const Workshop& workshop, const std::string& directory) {
@@ -97,13 +96,23 @@ std::optional<OutputPlan> parse_output(const std::string& text) {
     const std::string_view value = equals == std::string_view::npos ? "" : word.substr(equals + 1);
     if (key == "type") {
       plan.kind = kind_of(value);
+      plan.push = plan.push || value == "registry";
       has_type = true;
+    } else if (key == "name") {
+      plan.names.emplace_back(value);
+    } else if (key == "push" && (value == "true" || value == "false")) {
+      plan.push = plan.push || value == "true";
+    } else if (key.starts_with("annotation.")) {
+      plan.annotations[std::string(key.substr(11))] = value;
+    } else if (key == "compression" || key == "compression-level" || key == "force-compression") {
+      throw fail("--output {} can't be had: layers are kept as they are and compressed on their way out", key)
+          .with_hint("jigsaw push --compression zstd, say");
     } else if (key == "dest") {
       plan.destination = value;
     } else if (key == "tar" && (value == "true" || value == "false")) {
       as_directory = value == "false";
     } else {
-      throw fail("--output knows type=, dest= and tar=, not '{}'", word);
+      throw fail("--output knows type=, dest=, tar=, name=, push= and annotation.KEY=, not '{}'", word);
     }
   }
   if (!has_type) {

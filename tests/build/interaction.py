@@ -243,7 +243,10 @@ def flags_of_docker(f):
     with registry_of(f) as address:
         if address:
             f.good(f.build(c, "-t", f"{address}/pushed:1", "--push"))
-            f.good(f.build(f.context(f"FROM {address}/pushed:1\n"), store="two"))
+            f.good(f.build(c, "-o", f"type=image,name={address}/pushed:2,push=true,annotation.x=y"))
+            f.good(f.build(c, "-t", f"{address}/pushed:3", "-o", "type=registry"))
+            f.good(f.build(f.context(f"FROM {address}/pushed:1\nCOPY --from={address}/pushed:2 /h /2\nCOPY --from={address}/pushed:3 /h /3\n"), store="two"))
+    assert b"jigsaw push" in f.build(c, "-o", "type=image,compression=zstd").stderr
 
 
 def checks_and_pictures(f):

@@ -48,7 +48,7 @@ void add_build(CLI::App& app) {
   command->add_option("--add-host", words.hosts, "NAME:ADDRESS for /etc/hosts in RUN")->allow_extra_args(false);
   command->add_option("--ulimit", words.limits.ulimits, "NAME=soft[:hard] for RUN")->allow_extra_args(false);
   command->add_option("--shm-size", words.shm_size, "size of /dev/shm in RUN");
-  command->add_option("-o,--output", words.output, "DIR, -, or type=local|tar|oci|docker,dest=PLACE");
+  command->add_option("-o,--output", words.output, "DIR, -, or type=local|tar|oci|docker,dest=PLACE, or type=registry");
   command->add_option("--iidfile", words.iidfile, "write the image's ID to this file");
   command->add_option("--metadata-file", words.metadata_file, "write digests and names to this file, as JSON");
   command->add_option("--annotation", words.annotations, "KEY=VALUE for the image's manifest")->allow_extra_args(false);

@@ -293,7 +293,7 @@ SeccompProgram compile(const Seccomp& seccomp, const std::string& cache_director
   if (auto cached = take_cached(cache_directory, rules)) {
     return std::move(*cached);
   }
-  program.instructions = compile_now(seccomp);
+  program.instructions = compile_now(seccomp.default_for ? default_rules(*seccomp.default_for) : seccomp);
   keep_cached(program, cache_directory, rules);
   return program;
 }

@@ -35,6 +35,9 @@ struct Seccomp {
   std::vector<SeccompRule> rules;
   std::string listener_path;               // SCMP_ACT_NOTIFY: the socket that gets the notification descriptor
   std::string listener_metadata;
+  // Set: the default filter for these capabilities, and nothing else counts. Its rules, some 450 names, are written down when it
+  // is compiled; in the cache it goes by this number.
+  std::optional<uint64_t> default_for;
 };
 
 // A compiled filter: BPF instructions, and the flags for seccomp(2).
@@ -47,7 +50,10 @@ struct SeccompProgram {
 
 // What the kernel is asked for by default: the system calls that docker and podman allow in substance, and with each of
 // `capabilities` (bits, see capabilities.h) those that it stands for.
-Seccomp default_seccomp(uint64_t capabilities);
+inline Seccomp default_seccomp(uint64_t capabilities) { return {.default_for = capabilities}; }
+Seccomp default_rules(uint64_t capabilities);
+// A number that changes with the lists of system calls above: cached filters of former lists are not taken.
+uint64_t default_rules_version();
 
 // Throws on unknown actions, operators, architectures and flags.
 void validate(const Seccomp& seccomp);

@@ -18,6 +18,9 @@ constexpr int kGeneration = 4;
 // The rules as one text: what a cached program was compiled from. Names come with their length: other rules must have
 // another text, whatever somebody calls a system call.
 std::string canonical(const Seccomp& seccomp) {
+  if (seccomp.default_for) {
+    return fmt::format("default {:x} for {:x}\n", default_rules_version(), *seccomp.default_for);
+  }
   std::string text = fmt::format("{} {} {}\n", seccomp.default_action, seccomp.default_error_number.value_or(EPERM),
                                  fmt::join(seccomp.architectures, ","));
   for (const SeccompRule& rule : seccomp.rules) {

@@ -92,6 +92,14 @@ std::vector<std::string> names_in(std::string_view words) {
   return result;
 }
 
+// FNV-1a.
+constexpr uint64_t mixed(uint64_t hash, std::string_view text) {
+  for (const char byte : text) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  }
+  return hash;
+}
+
 SeccompRule allow(std::vector<std::string> names, std::vector<SeccompArgument> arguments = {}) {
   return {std::move(names), "SCMP_ACT_ALLOW", std::nullopt, std::move(arguments)};
 }
@@ -101,7 +109,18 @@ SeccompRule refuse(std::vector<std::string> names, uint32_t error_number) {
 
 }  // namespace
 
-Seccomp default_seccomp(uint64_t capabilities) {
+uint64_t default_rules_version() {
+  constexpr uint64_t kVersion = [] {
+    uint64_t hash = mixed(mixed(0xcbf29ce484222325, kAllowed), kRefused);
+    for (const Gated& gated : kGated) {
+      hash = mixed(mixed(hash, gated.capability), gated.names);
+    }
+    return hash;
+  }();
+  return kVersion;
+}
+
+Seccomp default_rules(uint64_t capabilities) {
   Seccomp result;
   result.default_action = "SCMP_ACT_ERRNO";
   result.default_error_number = ENOSYS;

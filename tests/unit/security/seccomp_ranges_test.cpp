@@ -109,6 +109,18 @@ TEST(SeccompRanges, TheDefaultFilterIsAQuarterOfWhatLibseccompMakesOfIt) {
   EXPECT_LT(size, 450U) << "1447 without ranges";
 }
 
+TEST(SeccompDefault, GoesByTheCapabilitiesAndIsCompiledFromItsRules) {
+  for (const uint64_t capabilities : {uint64_t{0}, default_capabilities(), every_capability()}) {
+    const SeccompProgram filter = compile(default_seccomp(capabilities));
+    EXPECT_EQ(filter.instructions, compile(default_rules(capabilities)).instructions);
+    const files::TemporaryDirectory cache;
+    EXPECT_EQ(compile(default_seccomp(capabilities), cache.path()).instructions, filter.instructions);
+    EXPECT_EQ(files::list(cache.path()).size(), 1U);
+    EXPECT_EQ(compile(default_seccomp(capabilities), cache.path()).instructions, filter.instructions) << "from the cache";
+  }
+  EXPECT_NE(compile(default_seccomp(0)).instructions, compile(default_seccomp(every_capability())).instructions);
+}
+
 TEST(SeccompRanges, APartFarAwayIsReached) {
   // Every second number has an answer of its own: the halves of the tree are more than 255 instructions apart.
   const auto before = by_libseccomp([](scmp_filter_ctx context) {

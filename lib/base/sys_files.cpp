@@ -17,14 +17,13 @@ namespace jigsaw::sys {
 namespace {
 
 using explain::Call;
-using text::quoted;
 using text::shell_word;
 
 int write_once(int directory, const std::string& path, std::string_view text, std::string_view shown, Why why) {
   const Fd fd(::openat(directory, path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   const ssize_t rc = fd ? ::write(fd.get(), text.data(), text.size()) : -1;
   explain::tell(rc, why, [&] {
-    return Call{"write", fmt::format("{}, {}, {}", shown, quoted(text), text.size()),
+    return Call{"write", fmt::format("{}, {}, {}", shown, text::quoted(text), text.size()),
                 fmt::format("echo {} > {}", shell_word(text::trim(text)), shell_word(shown))};
   });
   return rc == static_cast<ssize_t>(text.size()) ? 0 : rc >= 0 ? EIO : errno;
@@ -48,7 +47,7 @@ Fd try_openat2(int directory, const std::string& path, const OpenHow& how, Why w
     rc = ::syscall(SYS_openat2, directory, path.c_str(), &raw, sizeof raw);
   } while (rc < 0 && (errno == EAGAIN || errno == EINTR));
   explain::tell(rc, why, [&] {
-    return Call{"openat2", fmt::format("{}, {}, {{flags={}, resolve={}}}", flags::directory(directory), quoted(path),
+    return Call{"openat2", fmt::format("{}, {}, {{flags={}, resolve={}}}", flags::directory(directory), text::quoted(path),
                                        flags::open(how.flags | O_CLOEXEC), flags::resolve(how.resolve)), ""};
   });
   return Fd(static_cast<int>(rc));
@@ -57,7 +56,7 @@ Fd try_openat2(int directory, const std::string& path, const OpenHow& how, Why w
 void mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
   const int rc = ::mkdirat(directory, path.c_str(), mode);
   explain::tell(rc, why, [&] {
-    return Call{"mkdirat", fmt::format("{}, {}, {:04o}", flags::directory(directory), quoted(path), mode),
+    return Call{"mkdirat", fmt::format("{}, {}, {:04o}", flags::directory(directory), text::quoted(path), mode),
                 fmt::format("mkdir -m {:o} {}", mode, shell_word(path))};
   });
   check(rc, "make directory {}", path);
@@ -66,7 +65,7 @@ void mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
 int try_mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
   const int rc = ::mkdirat(directory, path.c_str(), mode);
   explain::tell(rc, why, [&] {
-    return Call{"mkdirat", fmt::format("{}, {}, {:04o}", flags::directory(directory), quoted(path), mode),
+    return Call{"mkdirat", fmt::format("{}, {}, {:04o}", flags::directory(directory), text::quoted(path), mode),
                 fmt::format("mkdir -m {:o} {}", mode, shell_word(path))};
   });
   return rc < 0 ? errno : 0;
@@ -75,7 +74,7 @@ int try_mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
 int try_rmdirat(int directory, const std::string& path, std::string_view shown, Why why) {
   const int rc = ::unlinkat(directory, path.c_str(), AT_REMOVEDIR);
   explain::tell(rc, why, [&] {
-    return Call{"unlinkat", fmt::format("{}, {}, AT_REMOVEDIR", flags::directory(directory), quoted(path)),
+    return Call{"unlinkat", fmt::format("{}, {}, AT_REMOVEDIR", flags::directory(directory), text::quoted(path)),
                 fmt::format("rmdir {}", shell_word(shown))};
   });
   return rc < 0 ? errno : 0;
@@ -84,7 +83,7 @@ int try_rmdirat(int directory, const std::string& path, std::string_view shown, 
 void mknodat(int directory, const std::string& path, mode_t mode, dev_t device, Why why) {
   const int rc = ::mknodat(directory, path.c_str(), mode, device);
   explain::tell(rc, why, [&] {
-    return Call{"mknodat", fmt::format("{}, {}, {}, makedev({:#x}, {:#x})", flags::directory(directory), quoted(path),
+    return Call{"mknodat", fmt::format("{}, {}, {}, makedev({:#x}, {:#x})", flags::directory(directory), text::quoted(path),
                                        flags::file_type_and_mode(mode), major(device), minor(device)),
                 fmt::format("mknod {} {} {} {}", shell_word(path), S_ISBLK(mode) ? "b" : "c", major(device), minor(device))};
   });
@@ -94,7 +93,7 @@ void mknodat(int directory, const std::string& path, mode_t mode, dev_t device, 
 void symlinkat(const std::string& target, int directory, const std::string& path, Why why) {
   const int rc = ::symlinkat(target.c_str(), directory, path.c_str());
   explain::tell(rc, why, [&] {
-    return Call{"symlinkat", fmt::format("{}, {}, {}", quoted(target), flags::directory(directory), quoted(path)),
+    return Call{"symlinkat", fmt::format("{}, {}, {}", text::quoted(target), flags::directory(directory), text::quoted(path)),
                 fmt::format("ln -s {} {}", shell_word(target), shell_word(path))};
   });
   check(rc, "link {} to {}", path, target);
@@ -120,7 +119,7 @@ void fchmod(int fd, mode_t mode, std::string_view name, Why why) {
 void fsetxattr(int fd, const std::string& attribute, std::string_view value, std::string_view name, Why why) {
   const int rc = ::fsetxattr(fd, attribute.c_str(), value.data(), value.size(), 0);
   explain::tell(rc, why, [&] {
-    return Call{"fsetxattr", fmt::format("{}, {}, {}, {}, 0", fd, quoted(attribute), quoted(value), value.size()),
+    return Call{"fsetxattr", fmt::format("{}, {}, {}, {}, 0", fd, text::quoted(attribute), text::quoted(value), value.size()),
                 fmt::format("setfattr -n {} -v {} {}", attribute, shell_word(value), shell_word(name))};
   });
   check(rc, "set the attribute {} of {}", attribute, name);
@@ -128,13 +127,13 @@ void fsetxattr(int fd, const std::string& attribute, std::string_view value, std
 
 void chdir(const std::string& path, Why why) {
   const int rc = ::chdir(path.c_str());
-  explain::tell(rc, why, [&] { return Call{"chdir", quoted(path), fmt::format("cd {}", shell_word(path))}; });
+  explain::tell(rc, why, [&] { return Call{"chdir", text::quoted(path), fmt::format("cd {}", shell_word(path))}; });
   check(rc, "change directory to {}", path);
 }
 
 void chroot(const std::string& path, Why why) {
   const int rc = ::chroot(path.c_str());
-  explain::tell(rc, why, [&] { return Call{"chroot", quoted(path), fmt::format("chroot {}", shell_word(path))}; });
+  explain::tell(rc, why, [&] { return Call{"chroot", text::quoted(path), fmt::format("chroot {}", shell_word(path))}; });
   check(rc, "change the root to {}", path);
 }
 
@@ -146,7 +145,7 @@ void fchdir(int fd, std::string_view name, Why why) {
 
 void write_file_at(int directory, const std::string& path, std::string_view text, std::string_view shown, Why why) {
   if (const int number = write_once(directory, path, text, shown, why); number != 0) {
-    throw system_error(number, fmt::format("write {} to {}", quoted(text::trim(text)), shown));
+    throw system_error(number, fmt::format("write {} to {}", text::quoted(text::trim(text)), shown));
   }
 }
 
@@ -165,10 +164,10 @@ int try_write_file_at(int directory, const std::string& path, std::string_view t
 void write_fd(int fd, std::string_view text, std::string_view shown, Why why) {
   const ssize_t rc = ::write(fd, text.data(), text.size());
   explain::tell(rc, why, [&] {
-    return Call{"write", fmt::format("{}, {}, {}", fd, quoted(text), text.size()),
+    return Call{"write", fmt::format("{}, {}, {}", fd, text::quoted(text), text.size()),
                 fmt::format("echo {} > {}", shell_word(text::trim(text)), shell_word(shown))};
   });
-  check(rc, "write {} to {}", quoted(text::trim(text)), shown);
+  check(rc, "write {} to {}", text::quoted(text::trim(text)), shown);
 }
 
 }  // namespace jigsaw::sys

@@ -15,10 +15,9 @@ namespace jigsaw::sys {
 namespace {
 
 using explain::Call;
-using text::quoted;
 using text::shell_word;
 
-std::string text_or_null(const std::string& text) { return text.empty() ? "NULL" : quoted(text); }
+std::string text_or_null(const std::string& text) { return text.empty() ? "NULL" : text::quoted(text); }
 
 std::string mount_command(const MountArguments& a) {
   const auto words = [](const std::string& options, const MountArguments& m) {
@@ -78,7 +77,7 @@ void mount(const MountArguments& a, Why why) {
   const int rc = ::mount(a.source.c_str(), a.target.c_str(), a.type.empty() ? nullptr : a.type.c_str(), a.flags,
                          a.data.empty() ? nullptr : a.data.c_str());
   explain::tell(rc, why, [&] {
-    return Call{"mount", fmt::format("{}, {}, {}, {}, {}", quoted(a.source), quoted(a.target), text_or_null(a.type),
+    return Call{"mount", fmt::format("{}, {}, {}, {}, {}", text::quoted(a.source), text::quoted(a.target), text_or_null(a.type),
                                      flags::mount(a.flags), text_or_null(a.data)),
                 mount_command(a)};
   });
@@ -88,7 +87,7 @@ void mount(const MountArguments& a, Why why) {
 void unmount(const std::string& target, int flags, Why why) {
   const int rc = ::umount2(target.c_str(), flags);
   explain::tell(rc, why, [&] {
-    return Call{"umount2", fmt::format("{}, {}", quoted(target), flags::unmount(flags)),
+    return Call{"umount2", fmt::format("{}, {}", text::quoted(target), flags::unmount(flags)),
                 fmt::format("umount {}{}", (flags & MNT_DETACH) != 0 ? "-l " : "", shell_word(target))};
   });
   check(rc, "unmount {}", target);
@@ -97,7 +96,7 @@ void unmount(const std::string& target, int flags, Why why) {
 void pivot_root(const std::string& new_root, const std::string& put_old, Why why) {
   const long rc = ::syscall(SYS_pivot_root, new_root.c_str(), put_old.c_str());
   explain::tell(rc, why, [&] {
-    return Call{"pivot_root", fmt::format("{}, {}", quoted(new_root), quoted(put_old)),
+    return Call{"pivot_root", fmt::format("{}, {}", text::quoted(new_root), text::quoted(put_old)),
                 fmt::format("pivot_root {} {}", shell_word(new_root), shell_word(put_old))};
   });
   check(rc, "pivot_root {} {}", new_root, put_old);
@@ -106,15 +105,15 @@ void pivot_root(const std::string& new_root, const std::string& put_old, Why why
 Fd new_filesystem(const std::string& type, const std::string& source, std::span<const std::string> options,
                   uint64_t attributes, Why why) {
   const long opened = ::syscall(SYS_fsopen, type.c_str(), FSOPEN_CLOEXEC);
-  explain::tell(opened, why, [&] { return Call{"fsopen", fmt::format("{}, FSOPEN_CLOEXEC", quoted(type)), ""}; });
+  explain::tell(opened, why, [&] { return Call{"fsopen", fmt::format("{}, FSOPEN_CLOEXEC", text::quoted(type)), ""}; });
   const Fd context(static_cast<int>(check(opened, "make a file system of type {}", type)));
   const auto configure = [&](const std::string& key, const std::string* value) {
     const int rc = set_parameter(context.get(), value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key.c_str(),
                                  value != nullptr ? value->c_str() : nullptr, 0);
     explain::tell(rc, "", [&] {
       return Call{"fsconfig", fmt::format("{}, {}, {}, {}, 0", context.get(),
-                                          value != nullptr ? "FSCONFIG_SET_STRING" : "FSCONFIG_SET_FLAG", quoted(key),
-                                          value != nullptr ? quoted(*value) : "NULL"), ""};
+                                          value != nullptr ? "FSCONFIG_SET_STRING" : "FSCONFIG_SET_FLAG", text::quoted(key),
+                                          value != nullptr ? text::quoted(*value) : "NULL"), ""};
     });
     if (rc < 0) {
       refuse_filesystem(errno, context.get(), type, source, fmt::format(" with {}", key));
@@ -151,7 +150,7 @@ Fd clone_mount(int directory, const std::string& path, Depth depth, Why why) {
                          (depth == Depth::kRecursive ? AT_RECURSIVE : 0U);
   const long rc = ::syscall(SYS_open_tree, directory, path.c_str(), flags);
   explain::tell(rc, why, [&] {
-    return Call{"open_tree", fmt::format("{}, {}, {}", flags::directory(directory), quoted(path), flags::open_tree(flags)),
+    return Call{"open_tree", fmt::format("{}, {}, {}", flags::directory(directory), text::quoted(path), flags::open_tree(flags)),
                 fmt::format("mount --{}bind {} …", depth == Depth::kRecursive ? "r" : "", shell_word(path))};
   });
   return Fd(static_cast<int>(check(rc, "bind {}", path.empty() ? "a mount" : path)));

@@ -16,7 +16,6 @@ namespace jigsaw::sys {
 namespace {
 
 using explain::Call;
-using text::quoted;
 using text::shell_word;
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -79,10 +78,10 @@ void execve(const std::string& path, const std::vector<std::string>& arguments,
     std::string words;
     std::string command = "exec";
     for (const std::string& argument : arguments) {
-      words += (words.empty() ? "" : ", ") + quoted(argument);
+      words += (words.empty() ? "" : ", ") + text::quoted(argument);
       command += " " + shell_word(argument);
     }
-    return Call{"execve", fmt::format("{}, [{}], {} variables", quoted(path), words, environment.size()), command};
+    return Call{"execve", fmt::format("{}, [{}], {} variables", text::quoted(path), words, environment.size()), command};
   };
   if (explain::on()) {
     explain::announce(describe(), why);
@@ -144,7 +143,7 @@ int prctl(int option, std::string_view name, unsigned long value, Why why) {
 void sethostname(std::string_view name, Why why) {
   const int rc = ::sethostname(name.data(), name.size());
   explain::tell(rc, why, [&] {
-    return Call{"sethostname", fmt::format("{}, {}", quoted(name), name.size()), fmt::format("hostname {}", shell_word(name))};
+    return Call{"sethostname", fmt::format("{}, {}", text::quoted(name), name.size()), fmt::format("hostname {}", shell_word(name))};
   });
   check(rc, "set the host name to {}", name);
 }
@@ -152,7 +151,7 @@ void sethostname(std::string_view name, Why why) {
 void setdomainname(std::string_view name, Why why) {
   const int rc = ::setdomainname(name.data(), name.size());
   explain::tell(rc, why, [&] {
-    return Call{"setdomainname", fmt::format("{}, {}", quoted(name), name.size()),
+    return Call{"setdomainname", fmt::format("{}, {}", text::quoted(name), name.size()),
                 fmt::format("domainname {}", shell_word(name))};
   });
   check(rc, "set the domain name to {}", name);

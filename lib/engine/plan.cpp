@@ -36,7 +36,7 @@ std::vector<runtime::Namespace> namespaces_of(const RunOptions& options) {
   return result;
 }
 
-runtime::MountPoint bind(const std::string& source, const std::string& destination, uint64_t attributes) {
+runtime::MountPoint bound(const std::string& source, const std::string& destination, uint64_t attributes) {
   runtime::MountPoint mount;
   mount.destination = destination;
   mount.source = source;
@@ -70,11 +70,11 @@ std::vector<runtime::MountPoint> mounts_of(const PlanInput& input) {
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
     const std::string source = fmt::format("{}/{}", input.files, name);
     if (std::filesystem::exists(source)) {
-      result.push_back(bind(source, fmt::format("/etc/{}", name), 0));
+      result.push_back(bound(source, fmt::format("/etc/{}", name), 0));
     }
   }
   for (const Volume& volume : options.volumes) {
-    result.push_back(bind(volume.source, volume.destination, volume.read_only ? MOUNT_ATTR_RDONLY : 0));
+    result.push_back(bound(volume.source, volume.destination, volume.read_only ? MOUNT_ATTR_RDONLY : 0));
   }
   for (const std::string& text : options.tmpfs) {
     result.push_back(tmpfs(text));

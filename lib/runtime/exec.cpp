@@ -109,7 +109,7 @@ void lead_into(Target& target, const Process& process) {
   console.become_controlling_terminal();
   new_keyring({});
   set_labels(process);
-  const std::string program = become_user(process, {}, target.filter);
+  const Program program = become_user(process, {}, target.filter);
   gate.reach(kStopCreated, console.master_if_any());
   console.close_master();
   if (options.mode == RunOptions::Mode::kForeground) {

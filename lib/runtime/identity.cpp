@@ -152,7 +152,8 @@ void check_executable(const std::string& path) {
 
 }  // namespace
 
-std::string become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter) {
+Program become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter) {
+  std::vector<std::string> environment = with_home(process);  // while we may open a file
   set_scheduling(process, spec);
   if (spec.personality) {
     check(::personality(*spec.personality), "set the personality");
@@ -181,15 +182,14 @@ std::string become_user(const Process& process, const Spec& spec, const std::opt
   }
   check_inside(process.cwd);
   ::umask(process.umask.value_or(022));
-  std::string program = find(process);
-  check_executable(program);
-  return program;
+  std::string path = find(process);
+  check_executable(path);
+  return {std::move(path), std::move(environment)};
 }
 
-void become_program(const Process& process, const std::string& program,
+void become_program(const Process& process, const Program& program,
                     const std::optional<security::SeccompProgram>& filter,
                     const std::function<void(int listener)>& tell_agent, int preserve_fds) {
-  const std::vector<std::string> environment = with_home(process);
   process::restore_signals();
   const int rc = ::close_range(static_cast<unsigned>(STDERR_FILENO + 1 + preserve_fds), ~0U, CLOSE_RANGE_CLOEXEC);
   explain::tell(rc, "what is open is ours or our caller's, and not for the program (CVE-2024-21626)", [&] {
@@ -206,7 +206,7 @@ void become_program(const Process& process, const std::string& program,
       security::set_capabilities(security::grantable(wanted));
     }
   }
-  sys::execve(program, process.args, environment, "the container's first process becomes the program");
+  sys::execve(program.path, process.args, program.environment, "the container's first process becomes the program");
 }
 
 }  // namespace jigsaw::runtime

@@ -9,16 +9,21 @@
 
 namespace jigsaw::runtime {
 
-// User, groups, capabilities, scheduling, working directory. Returns the program's path, looked up as that user. If the
-// filter can only be loaded with privileges, they are kept until become_program().
-std::string become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter);
+struct Program {
+  std::string path;                      // looked up as its user
+  std::vector<std::string> environment;  // with a HOME
+};
+
+// User, groups, capabilities, limits, scheduling, working directory. If the filter can only be loaded with privileges, they
+// are kept until become_program().
+Program become_user(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter);
 
 // AppArmor's profile and SELinux' label, for the program that comes. Takes no privilege, but a /proc that shows us.
 void set_labels(const Process& process);
 
 // The last steps: the filter, descriptors, signals, execve(). A filter that asks an agent hands its descriptor to
 // `tell_agent`.
-[[noreturn]] void become_program(const Process& process, const std::string& program,
+[[noreturn]] void become_program(const Process& process, const Program& program,
                                  const std::optional<security::SeccompProgram>& filter,
                                  const std::function<void(int listener)>& tell_agent, int preserve_fds);
 

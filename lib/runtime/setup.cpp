@@ -88,7 +88,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
     namespaces::enter(*prepared.entered_last);
   }
   std::vector<int> handed_over;
-  std::string program;
+  Program program;
   if (process != nullptr) {
     console.become_standard_streams();
     new_keyring(prepared.surroundings);

@@ -42,7 +42,9 @@ TEST_F(Config, Process) {
                  "cat /proc/self/oom_score_adj; busybox ionice -p 1; awk '{print $19, $41}' /proc/self/stat; ulimit -Sn; ulimit -Hn; "
                  "grep core /proc/self/limits | awk '{print $5, $6}'"),
             "/etc\nb=c\nset\n/\n0077\n3\n4\n4 5 6\nNoNewPrivs:\t1\n321\nbest-effort: prio 6\n7 3\n77\n88\n0 5\n");
-  EXPECT_EQ(with({{"process", {{"rlimits", {{{"type", "RLIMIT_NOFILE"}, {"soft", 1}, {"hard", 1}}}}}}}, "ulimit -n"), "1\n");
+  files::replace(root("etc/passwd"), "root:x:0:0::/root-of-all:/bin/sh\n");
+  EXPECT_EQ(with({{"process", {{"rlimits", {{{"type", "RLIMIT_NOFILE"}, {"soft", 1}, {"hard", 1}}}}}}}, "ulimit -n; echo $HOME"),
+            "1\n/root-of-all\n");
   EXPECT_EQ(with({{"process", {{"noNewPrivileges", false}}}}, "umask; grep NoNewPrivs /proc/self/status"), "0022\nNoNewPrivs:\t0\n");
 }
 

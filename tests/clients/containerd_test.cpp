@@ -39,7 +39,7 @@ pid=$($ctr task ls | awk '$1 == "d" {print $2}')
 $run --rm --with-ns pid:/proc/$pid/ns/pid $D/rootfs j cat /proc/1/comm
 (while sleep 0.2; do echo typed; done) | script -qec "$run --rm -t $D/rootfs i sh -c 'read x; echo got \$x'" /dev/null | grep -a -o -m1 'got typed'
 $ctr task exec --exec-id e1 d sh -c 'echo in; exit 5' 2>/dev/null; echo exec $?
-script -qec "$ctr task exec -t --exec-id e2 d tty" /dev/null </dev/null | grep -ao /dev/pts/0
+script -qec "$ctr task exec -t --exec-id e2 d sh -c 'tty; sleep 0.3'" /dev/null </dev/null | grep -ao /dev/pts/0
 $ctr task exec --user 5:6 --exec-id e3 d sh -c 'id -u; id -g; echo opened > /dev/stdout'
 $ctr task pause d; $ctr task ls | awk '$1 == "d" {print $3}'
 $ctr task resume d; $ctr task ls | awk '$1 == "d" {print $3}'
@@ -48,7 +48,7 @@ $ctr task metrics d | grep -c -E '^(pids.current|memory.usage_in_bytes|memory.us
 $ctr task kill -s TERM d; $ctr task kill -s KILL d
 for i in $(seq 50); do $ctr task ls | grep -q STOPPED && break; sleep 0.1; done
 $ctr task rm d 2>/dev/null; $ctr container rm d; $ctr container ls -q
-script -qec "$run -t --rm $D/rootfs e tty" /dev/null </dev/null | grep -ao /dev/pts/0
+script -qec "$run -t --rm $D/rootfs e sh -c 'tty; sleep 0.3'" /dev/null </dev/null | grep -ao /dev/pts/0
 $run --rm --read-only --mount type=tmpfs,src=tmpfs,dst=/tmp,options=rw --mount type=bind,src=$D/volume,dst=/etc,options=rbind:ro $D/rootfs f \
   sh -c 'touch /x 2>/dev/null || echo read-only; touch /etc/x 2>/dev/null || echo read-only; touch /tmp/x && cat /etc/file'
 $run --rm --cpus 0.5 $D/rootfs g sh -c 'echo opened > /dev/stdout'

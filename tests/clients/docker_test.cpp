@@ -29,7 +29,7 @@ $r --rm busy sh -c 'echo pid $$'
 $r --rm busy nosuch 2>/dev/null; echo missing $?
 $r -d --name dd --memory 64m busy sh -c 'echo hello; exec sleep 300' >/dev/null
 docker exec dd sh -c 'exit 4'; echo exec $?
-script -qec 'docker exec -it dd tty' /dev/null </dev/null | grep -ao /dev/pts/0
+script -qec 'docker exec -it dd sh -c "tty; sleep 0.3"' /dev/null </dev/null | grep -ao /dev/pts/0
 docker pause dd; docker unpause dd
 docker update --memory 128m --memory-swap 256m dd
 docker exec dd sh -c 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null'
@@ -42,8 +42,8 @@ $r -d --name ee busy sh -c 'trap "exit 3" TERM; sleep 300 & wait' >/dev/null
 docker stop ee; docker wait ee; docker rm ee
 mkdir $D/volume; echo volume > $D/volume/file
 $r --rm -v $D/volume:/mnt:ro -v named:/named busy sh -c 'cat /mnt/file; touch /mnt/x 2>/dev/null || echo read-only; touch /named/x && echo written'
-$r --rm -t busy tty
-script -qec "$r --rm -it busy tty" /dev/null </dev/null | grep -ao /dev/pts/0
+$r --rm -t busy sh -c "tty; sleep 0.3"
+script -qec "$r --rm -it busy sh -c 'tty; sleep 0.3'" /dev/null </dev/null | grep -ao /dev/pts/0
 $r --rm --init --read-only --user 5:6 --tmpfs /run --memory 32m --cpus 0.5 --pids-limit 50 busy sh -c 'id -u; touch /x 2>/dev/null || echo read-only
   echo opened > /dev/stdout; grep -c " /run tmpfs " /proc/mounts; cat /proc/1/comm
   cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes 2>/dev/null; cat pids.max pids/pids.max 2>/dev/null; cat cpu.max cpu/cpu.cfs_quota_us 2>/dev/null | cut -d" " -f1'

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <memory>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -36,17 +37,18 @@ std::string_view as_text(const FileHashes::Hash& hash) {
 
 FileHashes::Hash hash_file(int fd) {
   image::Hasher hasher;
-  static thread_local std::array<char, 256 << 10> buffer;
+  constexpr size_t kAtOnce = 256 << 10;
+  static thread_local const auto buffer = std::make_unique<char[]>(kAtOnce);
   while (true) {
     Interruption::check();
-    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    const ssize_t got = ::read(fd, buffer.get(), kAtOnce);
     if (got < 0 && errno == EINTR) {
       continue;
     }
     if (check(got, "read a file to hash it") == 0) {
       break;
     }
-    hasher.update({buffer.data(), static_cast<size_t>(got)});
+    hasher.update({buffer.get(), static_cast<size_t>(got)});
   }
   if (const std::string attributes = attributes_text(fd); !attributes.empty()) {
     hasher.update(fmt::format("\nattributes {}\n{}", attributes.size(), attributes));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -248,17 +249,17 @@ void copy_content(int source, int target, const std::string& name) {
     }
     left -= static_cast<uint64_t>(got);
   }
-  static thread_local std::array<char, kCopyInKernel> buffer;
+  static thread_local const auto buffer = std::make_unique<char[]>(kCopyInKernel);
   while (true) {
     Interruption::check();
-    const ssize_t got = ::read(source, buffer.data(), buffer.size());
+    const ssize_t got = ::read(source, buffer.get(), kCopyInKernel);
     if (got < 0 && errno == EINTR) {
       continue;
     }
     if (check(got, "read {}", name) == 0) {
       return;
     }
-    files::write_all(target, {buffer.data(), static_cast<size_t>(got)}, name);
+    files::write_all(target, {buffer.get(), static_cast<size_t>(got)}, name);
   }
 }
 

@@ -23,10 +23,25 @@ constexpr const char* kKilledReason = "the jigsaw that ran it was killed";
 std::string record_file(const Paths& paths, const std::string& id) { return directory(paths, id) + "/container.json"; }
 std::string name_link(const Paths& paths, const std::string& name) { return fmt::format("{}/names/{}", paths.root, name); }
 
-// Makes the link that reserves the name. The target need not exist yet: it is the id.
+// What a name's link says: the start of the id. A file system keeps up to 59 bytes in the link itself; more take a block on
+// the disk, to be given back with it.
+std::string link_target(const std::string& id) { return id.substr(0, 32); }
+
+std::vector<std::string> ids(const Paths& paths) {
+  const std::string parent = paths.root + "/containers";
+  return files::is_directory(parent) ? files::list(parent) : std::vector<std::string>();
+}
+
+std::vector<std::string> ids_that_begin(const Paths& paths, const std::string& start) {
+  std::vector<std::string> fitting = ids(paths);
+  std::erase_if(fitting, [&](const std::string& id) { return start.empty() || !id.starts_with(start); });
+  return fitting;
+}
+
+// Makes the link that reserves the name.
 bool reserve(const Paths& paths, const std::string& name, const std::string& id) {
   const std::string link = name_link(paths, name);
-  if (::symlink(id.c_str(), link.c_str()) == 0) {
+  if (::symlink(link_target(id).c_str(), link.c_str()) == 0) {
     return true;
   }
   if (errno == ENOENT) {
@@ -38,9 +53,9 @@ bool reserve(const Paths& paths, const std::string& name, const std::string& id)
   }
   // A name whose container is gone is free: its owner died between the two removals.
   const std::string owner = std::filesystem::read_symlink(link).string();
-  if (!files::exists(directory(paths, owner))) {
+  if (ids_that_begin(paths, owner).empty()) {
     ::unlink(link.c_str());
-    return ::symlink(id.c_str(), link.c_str()) == 0;
+    return ::symlink(link_target(id).c_str(), link.c_str()) == 0;
   }
   return false;
 }
@@ -65,7 +80,7 @@ std::string reserved_name(const Paths& paths, const std::string& id) {
   const std::string parent = paths.root + "/names";
   for (const std::string& name : files::is_directory(parent) ? files::list(parent) : std::vector<std::string>()) {
     std::error_code gone;
-    if (std::filesystem::read_symlink(name_link(paths, name), gone) == id) {
+    if (const std::string start = std::filesystem::read_symlink(name_link(paths, name), gone).string(); !start.empty() && id.starts_with(start)) {
       return name;
     }
   }
@@ -105,11 +120,6 @@ Container load(const Paths& paths, const std::string& id) {
 // A record may be half made or half removed by another process at this instant: such a container is not there.
 std::optional<Container> load_if_whole(const Paths& paths, const std::string& id) {
   return files::exists(record_file(paths, id)) ? std::optional(load(paths, id)) : std::nullopt;
-}
-
-std::vector<std::string> ids(const Paths& paths) {
-  const std::string parent = paths.root + "/containers";
-  return files::is_directory(parent) ? files::list(parent) : std::vector<std::string>();
 }
 
 }  // namespace
@@ -204,23 +214,15 @@ std::vector<Container> list(const Paths& paths) {
 
 Container find(const Paths& paths, const std::string& name_or_id) {
   std::error_code no_link;
-  std::string wanted = name_or_id.find('/') == std::string::npos
-                           ? std::filesystem::read_symlink(name_link(paths, name_or_id), no_link).string()
-                           : "";
-  if (wanted.empty()) {
-    std::vector<std::string> fitting;
-    for (const std::string& id : ids(paths)) {
-      if (!name_or_id.empty() && id.starts_with(name_or_id)) {
-        fitting.push_back(id);
-      }
-    }
-    if (fitting.size() > 1) {
-      throw Error(fmt::format("{} fits {} containers", text::quoted(name_or_id), fitting.size()), "give more of the id");
-    }
-    wanted = fitting.empty() ? "" : fitting.front();
+  const std::string named = name_or_id.find('/') == std::string::npos
+                                ? std::filesystem::read_symlink(name_link(paths, name_or_id), no_link).string()
+                                : "";
+  const std::vector<std::string> fitting = ids_that_begin(paths, named.empty() ? name_or_id : named);
+  if (fitting.size() > 1) {
+    throw Error(fmt::format("{} fits {} containers", text::quoted(name_or_id), fitting.size()), "give more of the id");
   }
-  if (!wanted.empty()) {
-    if (auto container = load_if_whole(paths, wanted)) {
+  if (!fitting.empty()) {
+    if (auto container = load_if_whole(paths, fitting.front())) {
       return *container;
     }
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -22,10 +23,13 @@ namespace {
 
 std::string state_root(const Paths& paths) { return paths.run_root + "/containers"; }
 
-// The files that every container has of its own, whatever its image holds.
+// The files that every container has of its own, whatever its image holds. Its directory is new: nobody reads them yet.
 void write_own_files(const std::string& place, const RunOptions& options, const std::string& hostname) {
   const auto write = [&](const char* name, const std::string& text) {
-    files::replace(fmt::format("{}/{}", place, name), text, {.mode = 0644, .sync = false});
+    const std::string path = fmt::format("{}/{}", place, name);
+    const Fd file = files::open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+    check(::fchmod(file.get(), 0644), "change the mode of {}", path);  // past the umask
+    files::write_all(file.get(), text, path);
   };
   write("hostname", hostname + "\n");
   if (options.network == "host") {

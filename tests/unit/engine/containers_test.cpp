@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/error.h"
 #include "engine/names.h"
 
@@ -40,6 +42,18 @@ TEST_F(Containers, AreFoundByNameIdAndPrefix) {
     EXPECT_EQ(found.command, made.command);
     EXPECT_EQ(found.created, made.created);
   }
+}
+
+TEST_F(Containers, ANameIsALinkThatTakesNoBlock) {
+  const Container made = make("web");
+  const std::string link = paths_.root + "/names/web";
+  const std::string target = std::filesystem::read_symlink(link).string();
+  EXPECT_TRUE(made.id.starts_with(target));
+  EXPECT_LT(target.size(), 60U) << "symlink(7), ext4: up to 59 bytes lie in the inode";
+  ::unlink(link.c_str());
+  ::symlink(made.id.c_str(), link.c_str());  // as stores of former days have it
+  EXPECT_EQ(find(paths_, "web").id, made.id);
+  EXPECT_THAT(refusal([&] { make("web"); }), testing::HasSubstr("is taken by another container"));
 }
 
 TEST_F(Containers, NamesAreUniqueAndStrict) {

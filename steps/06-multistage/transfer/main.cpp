@@ -1,5 +1,7 @@
 // jigsaw-transfer: what moves images over the network or through compression. `jigsaw` executes it with its
 // own words.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 
 #include "base/cli.h"
@@ -25,6 +27,9 @@ int run_or_be_interrupted(const std::function<int()>& body) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // What is large, a window of a decoder say, goes back when it is freed. Left alone, the C library would keep the next one
+  // of that size, for each thread (mallopt(3), M_MMAP_THRESHOLD).
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   return cli::run_main(argc, argv, {"jigsaw", "move images", run_or_be_interrupted}, [](CLI::App& app) {
     commands::add_settings(app);
     transfer::add_pull(app);

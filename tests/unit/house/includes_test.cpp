@@ -66,6 +66,25 @@ TEST(House, EveryFolderIsInTheTable) {
   }
 }
 
+TEST(House, ContributorsReadTheSameTable) {
+  static const std::regex row("\\| `([a-z]+)` \\| 0[1-6] \\| [^|]* \\| ([a-z, ]*|–) \\|");
+  std::istringstream page(read(fs::path(JIGSAW_SOURCE_DIR) / "CONTRIBUTING.md"));
+  std::map<std::string, std::set<std::string>> shown;
+  for (std::string line; std::getline(page, line);) {
+    std::smatch match;
+    if (!std::regex_match(line, match, row)) {
+      continue;
+    }
+    std::set<std::string>& pieces = shown[match[1]];
+    std::string names = std::regex_replace(match[2].str(), std::regex("[^a-z]+"), " ");
+    std::istringstream words(names);
+    for (std::string word; words >> word;) {
+      pieces.insert(word);
+    }
+  }
+  EXPECT_EQ(shown, kMayInclude);
+}
+
 TEST(House, LinkListsAreTheTable) {
   static const std::regex depends("DEPENDS([a-z \n]*)");
   for (const auto& [piece, allowed] : kMayInclude) {

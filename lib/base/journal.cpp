@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 
@@ -37,11 +38,13 @@ std::string encode(std::string_view text) {
 std::string decode(std::string_view text) {
   std::string result;
   for (size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '%' && at + 2 < text.size()) {
-      result += static_cast<char>(std::stoi(std::string(text.substr(at + 1, 2)), nullptr, 16));
+    const char* digits = text.data() + at + 1;
+    unsigned byte = 0;
+    if (text[at] == '%' && at + 2 < text.size() && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      result += static_cast<char>(byte);
       at += 2;
     } else {
-      result += text[at];
+      result += text[at];  // in a record that somebody else wrote
     }
   }
   return result;

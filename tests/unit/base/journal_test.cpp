@@ -82,6 +82,17 @@ TEST_F(JournalTest, ARecordCutShortIsReadAsFarAsItGoes) {
   EXPECT_THAT(undone_, ElementsAre("whole"));
 }
 
+TEST_F(JournalTest, ARecordThatIsNoneStopsNoRun) {
+  files::make_directories(records_);
+  std::ofstream(records_ + "/1.record") << "+ thing %zz%4\n+ thing\n\n%% + % +\n+ process %2g:1\n+ thing a%2\n";
+  kinds_["process"] = common_kinds().at("process");
+  const auto found = sweep(records_, kinds_);
+  EXPECT_THAT(undone_, ElementsAre("a%2", "%zz%4"));
+  ASSERT_THAT(found, SizeIs(3));
+  EXPECT_THAT(found[1].problem, testing::HasSubstr("pid must be a whole number"));
+  EXPECT_NO_THROW(Record(records_, kinds_));
+}
+
 TEST_F(JournalTest, DirectoriesAndFilesMayBeGoneAlready) {
   const Kinds kinds = common_kinds();
   for (const char* kind : {"directory", "file", "mount"}) {

@@ -42,12 +42,19 @@ void write_text(const Call& call, std::string_view why, std::string_view answer)
   write_whole(lines);
 }
 
+// https://no-color.org
+bool shows_colours(int fd) {
+  const char* no = ::getenv("NO_COLOR");
+  const char* terminal = ::getenv("TERM");
+  return ::isatty(fd) == 1 && (no == nullptr || *no == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
 }  // namespace
 
 void start(Format format, int fd) {
   g_fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 100);
   g_format = g_fd >= 0 ? format : Format::kOff;
-  g_colour = ::isatty(fd) == 1 && ::getenv("NO_COLOR") == nullptr;
+  g_colour = shows_colours(fd);
 }
 
 bool on() { return g_format != Format::kOff; }

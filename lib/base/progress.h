@@ -23,7 +23,7 @@ class Reporter {
 
 enum class Style { kAuto, kPlain, kQuiet };
 // A reporter on descriptor `fd`. kAuto shows live lines with bytes, rate and time left if fd is a terminal that can
-// move its cursor (TERM is set and not "dumb"), else plain lines. Colours obey NO_COLOR.
+// move its cursor (TERM is set and not "dumb"), else plain lines. Neither has colours.
 std::unique_ptr<Reporter> make_reporter(int fd, Style style = Style::kAuto);
 
 }  // namespace jigsaw::progress

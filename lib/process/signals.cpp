@@ -107,12 +107,13 @@ ExitStatus supervise(Child& child, const SuperviseOptions& options) {
   int ended_by = 0;
   // Reap before waiting: the child may have ended before the descriptor existed, and one SIGCHLD may stand for many.
   while (!reap(child)) {
-    pollfd watched[] = {{signals.get(), POLLIN, 0}, {relay ? relay->master() : -1, POLLIN, 0}, {relay ? relay->input() : -1, POLLIN, 0}};
+    const pollfd nothing{-1, 0, 0};
+    pollfd watched[] = {{signals.get(), POLLIN, 0}, relay ? relay->master() : nothing, relay ? relay->input() : nothing};
     if (::poll(watched, 3, -1) < 0 && errno != EINTR) {
       throw system_error(errno, "wait for a signal");
     }
     if (watched[1].revents != 0) {
-      relay->master_ready();
+      relay->master_ready(watched[1].revents);
     }
     if (watched[2].revents != 0) {
       relay->input_ready();

@@ -170,6 +170,11 @@ TEST(Exec, SaysWhetherAProgramIsMissingOrNotExecutable) {
   EXPECT_EQ(code_of("true"), 0);
 }
 
+struct Result {
+  ExitStatus status;
+  std::string said;
+};
+
 TEST(Supervise, HandsSignalsOnAndKeepsExitCodes) {
   const SignalGuard guard;
   Child child = spawn({}, [](Gate&) -> int {
@@ -180,37 +185,53 @@ TEST(Supervise, HandsSignalsOnAndKeepsExitCodes) {
   EXPECT_EQ(supervise(child).code, 42);
 }
 
-TEST(Supervise, CopiesWhatTheProgramsTerminalSays) {
+// What `script` prints on a terminal of its own at which `typed` is typed.
+Result on_a_terminal(const std::string& typed, const std::string& script) {
   const SignalGuard guard;
   const Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-  ASSERT_TRUE(master);
-  ASSERT_EQ(::unlockpt(master.get()), 0);
+  EXPECT_TRUE(master);
+  EXPECT_EQ(::unlockpt(master.get()), 0);
   const std::string slave = ::ptsname(master.get());
   const files::TemporaryDirectory place;
-  // Our own stdout becomes a file while the relay writes to it.
+  files::replace(place.path() + "/in", typed);
+  // Our own stdin and stdout become files while the relay is at work.
   const Fd former = duplicate(STDOUT_FILENO);
   const Fd capture = files::open(place.path() + "/out", O_RDWR | O_CREAT);
-  const Fd nothing = files::open("/dev/null", O_RDONLY);
+  const Fd keys = files::open(place.path() + "/in", O_RDONLY);
   const Fd former_input = duplicate(STDIN_FILENO);
   ::dup2(capture.get(), STDOUT_FILENO);
-  ::dup2(nothing.get(), STDIN_FILENO);
+  ::dup2(keys.get(), STDIN_FILENO);
   Child child = spawn({}, [&](Gate&) -> int {
     ::setsid();
     const int end = ::open(slave.c_str(), O_RDWR);
     for (const int fd : {0, 1, 2}) {
       ::dup2(end, fd);
     }
-    exec({{"sh", "-c", "test -t 0 && test -t 1 && echo on a terminal; cat; seq 1 20000; exit 5"}, current_environment()});
+    exec({{"sh", "-c", script}, current_environment()});
   });
   child.release();
   child.wait_started();
   const ExitStatus status = supervise(child, {.terminal = master.get()});
   ::dup2(former.get(), STDOUT_FILENO);
   ::dup2(former_input.get(), STDIN_FILENO);
-  EXPECT_EQ(status.code, 5);
-  const std::string said = files::read(place.path() + "/out");
-  EXPECT_THAT(said, testing::StartsWith("on a terminal\r\n"));
-  EXPECT_THAT(said, testing::EndsWith("20000\r\n")) << "the end of the output was lost";
+  return {status, files::read(place.path() + "/out")};
+}
+
+TEST(Supervise, CopiesWhatTheProgramsTerminalSays) {
+  const Result result = on_a_terminal("", "test -t 0 && test -t 1 && echo on a terminal; cat; seq 1 20000; exit 5");
+  EXPECT_EQ(result.status.code, 5);
+  EXPECT_THAT(result.said, testing::StartsWith("on a terminal\r\n"));
+  EXPECT_THAT(result.said, testing::EndsWith("20000\r\n")) << "the end of the output was lost";
+}
+
+TEST(Supervise, MoreMayBeTypedThanTheTerminalHoldsWhileTheProgramPrints) {
+  std::string typed;
+  for (int line = 1; line <= 40000; ++line) {
+    typed += std::to_string(line) + "\n";
+  }
+  const Result result = on_a_terminal(typed, "stty -echo; echo ready; seq 1 40000; cat | tail -n 1; exit 5");
+  EXPECT_EQ(result.status.code, 5);
+  EXPECT_THAT(result.said, testing::EndsWith("\n40000\r\n40000\r\n"));
 }
 
 }  // namespace

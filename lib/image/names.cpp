@@ -16,6 +16,13 @@ std::optional<std::string> as_full_name(const std::string& text) {
   }
 }
 
+// As people write it: "alpine", not "alpine:latest".
+std::string plain_name(const std::string& full) {
+  constexpr std::string_view kUsual = ":latest";
+  std::string name = short_name(full);
+  return name.ends_with(kUsual) ? name.substr(0, name.size() - kUsual.size()) : name;
+}
+
 }  // namespace
 
 std::string full_name(const std::string& text) { return with_default_tag(parse_reference(text)).text(); }
@@ -29,6 +36,16 @@ std::string short_name(const std::string& full) {
 }
 
 bool is_embedded(const std::string& text) { return as_full_name(text) == kEmbeddedName; }
+
+std::optional<std::string> nearest_name(const Store& store, const std::string& text) {
+  std::vector<std::string> names = {plain_name(std::string(kEmbeddedName))};
+  for (const Tag& tag : store.tags()) {
+    if (!tag.name.empty()) {
+      names.push_back(plain_name(tag.name));
+    }
+  }
+  return text::closest(plain_name(as_full_name(text).value_or(text)), names);
+}
 
 std::optional<Tag> find_named(const Store& store, const std::string& text) {
   if (const auto full = as_full_name(text)) {
@@ -49,13 +66,8 @@ Tag named(const Store& store, const std::string& text, const std::string& hint) 
   if (!as_identifier(text)) {
     parse_reference(text);  // throws what is wrong with it
   }
-  std::vector<std::string> names;
-  for (const Tag& tag : store.tags()) {
-    if (!tag.name.empty()) {
-      names.push_back(short_name(tag.name));
-    }
-  }
-  throw Error(fmt::format("no such image: {}{}", text::quoted(text), text::did_you_mean(text, names)),
+  const auto near = nearest_name(store, text);
+  throw Error(fmt::format("no such image: {}{}", text::quoted(text), near ? fmt::format(", did you mean '{}'?", *near) : ""),
               hint.empty() ? fmt::format("fetch it with: jigsaw pull {}", text::printable_line(text)) : hint);
 }
 

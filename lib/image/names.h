@@ -17,6 +17,8 @@ std::string short_name(const std::string& full);
 // jigsaw/base, which is part of this program and needs no registry.
 bool is_embedded(const std::string& text);
 
+// The name of an image that is here, or could be without a registry, and that `text` may be a slip of.
+std::optional<std::string> nearest_name(const Store& store, const std::string& text);
 // What `text` stands for, if it is there. jigsaw/base is put into the store when it is first asked for.
 std::optional<Tag> find_named(const Store& store, const std::string& text);
 // The same; throws "no such image" with the nearest name and `hint` ("" for how to fetch it), or what is wrong with `text`.

@@ -176,7 +176,18 @@ Image find_or_pull(const Store& store, const std::string& name, const PullOption
   if (full == kEmbeddedName && !store.find(full)) {
     add_embedded(store);
   }
-  return store.find(full) ? store.image(full) : pull_by_name(store, name, options);
+  if (store.find(full)) {
+    return store.image(full);
+  }
+  try {
+    return pull_by_name(store, name, options);
+  } catch (Error& error) {
+    const auto near = error.code() == kExitFailure ? nearest_name(store, name) : std::nullopt;
+    if (!near) {
+      throw;
+    }
+    throw std::move(error).with_hint(fmt::format("{}{}{} is here: was that meant?", error.hint(), error.hint().empty() ? "" : "; ", *near));
+  }
 }
 
 std::vector<std::string> command_of(const RunConfig& config, const std::vector<std::string>& words) {

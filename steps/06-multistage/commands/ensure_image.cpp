@@ -1,3 +1,5 @@
+#include <cstdio>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "commands/commands.h"
@@ -37,6 +39,11 @@ int ensure_image(const std::string& image, const std::string& pull) {
   const process::ExitStatus status = process::supervise(child);
   const int code = status.exit_code();
   const bool told = code == kExitFailure || code == 128 + SIGHUP || code == 128 + SIGINT || code == 128 + SIGTERM;
+  if (code == kExitFailure && !there) {
+    if (const auto near = image::nearest_name(open_store(), image)) {  // behind what the pull said of itself
+      std::fputs(fmt::format("  hint: {} is here: was that meant?\n", *near).c_str(), stderr);
+    }
+  }
   if (code != 0 && !told) {
     throw fail("the image {} is not here, and its pull ended: {}", text::quoted(image), status.text());
   }

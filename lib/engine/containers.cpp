@@ -117,9 +117,26 @@ Container load(const Paths& paths, const std::string& id) {
   return container;
 }
 
+// Records are not synced: after a power cut one may be empty. Then nothing is known but that the container does not run, and
+// it can be removed.
+Container damaged(const Paths& paths, const std::string& id) {
+  struct stat status {};
+  ::stat(record_file(paths, id).c_str(), &status);
+  const auto when = std::chrono::system_clock::from_time_t(status.st_mtime);
+  return {.id = id, .name = reserved_name(paths, id), .created = when, .finished = when, .status = Status::kExited,
+          .exit_code = kExitFailure, .reason = "its record is damaged"};
+}
+
 // A record may be half made or half removed by another process at this instant: such a container is not there.
 std::optional<Container> load_if_whole(const Paths& paths, const std::string& id) {
-  return files::exists(record_file(paths, id)) ? std::optional(load(paths, id)) : std::nullopt;
+  if (!files::exists(record_file(paths, id))) {
+    return std::nullopt;
+  }
+  try {
+    return load(paths, id);
+  } catch (const Error&) {
+    return damaged(paths, id);
+  }
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 // Containers as the engine remembers them.
 //
 //   <root>/containers/<id>/container.json   what it is: name, image, command, how it ended
-//   <root>/containers/<id>/upper, work      its writable layer (overlayfs)
-//   <root>/names/<name> -> <id>             a link, made exclusively: two containers can't take one name
-//   <run root>/containers/<id>/…            lib/runtime's state while it lives; gone after a reboot
+//   <root>/changes/<id>                     what it wrote (overlayfs' upper directory; `work` is in the one above)
+//   <root>/names/<name> -> start of <id>    a link, made exclusively: two containers can't take one name
+//   <run root>/containers/<id>              lib/runtime's state while it lives; gone after a reboot
 //   <run root>/locks/<id>                   held (flock) by the process that runs it
 //
 // The directory is made before anything else of a container and removed last: whatever dies in between, a later

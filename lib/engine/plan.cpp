@@ -15,8 +15,6 @@
 namespace jigsaw::engine {
 namespace {
 
-constexpr const char* kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 std::vector<runtime::Namespace> namespaces_of(const RunOptions& options) {
   std::vector<runtime::Namespace> result;
   for (const uint64_t kind : {CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP}) {
@@ -151,7 +149,7 @@ std::vector<std::string> command_of(const image::RunConfig& config, const RunOpt
 
 std::vector<std::string> environment_of(const image::RunConfig& config, const RunOptions& options,
                                         const std::string& hostname, const security::User& user) {
-  std::vector<std::string> environment = {kDefaultPath, "HOSTNAME=" + hostname};
+  std::vector<std::string> environment = {fmt::format("PATH={}", process::kDefaultPath), "HOSTNAME=" + hostname};
   if (options.terminal) {
     environment.emplace_back("TERM=xterm");
   }

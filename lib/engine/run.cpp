@@ -170,6 +170,9 @@ int exec(const Paths& paths, const std::string& name_or_id, const ExecOptions& o
   if (!options.working_directory.empty()) {
     process.cwd = options.working_directory;
   }
+  if (options.terminal && process::find_variable(process.env, "TERM") == nullptr) {
+    process.env.emplace_back("TERM=xterm");  // as plan() does it for the container's own program
+  }
   for (const std::string& variable : options.environment) {
     process::set_variable(process.env, variable);
   }

@@ -95,17 +95,21 @@ void Store::mark_roots(Marked& marked) const {
     if (!text || name.starts_with('.')) {
       continue;
     }
-    const json::Document document(*text, name);
-    const json::View root = document.root();
-    for (const std::string& blob : root.strings_or_none("blobs")) {
-      marked.blob(Digest::parse(blob));
-    }
-    for (const std::string& key : root.strings_or_none("layers")) {
-      marked.layers.insert(key);
-    }
-    for (const std::string& image : root.strings_or_none("images")) {
-      const Digest digest = Digest::parse(image);
-      mark_image(Descriptor{.media_type = "", .digest = digest, .size = size_of(blob_path(digest))}, marked, 0);
+    try {
+      const json::Document document(*text, name);
+      const json::View root = document.root();
+      for (const std::string& blob : root.strings_or_none("blobs")) {
+        marked.blob(Digest::parse(blob));
+      }
+      for (const std::string& key : root.strings_or_none("layers")) {
+        marked.layers.insert(key);
+      }
+      for (const std::string& image : root.strings_or_none("images")) {
+        const Digest digest = Digest::parse(image);
+        mark_image(Descriptor{.media_type = "", .digest = digest, .size = size_of(blob_path(digest))}, marked, 0);
+      }
+    } catch (const Error&) {
+      // Roots are not synced: this one was written shortly before a power cut, and who wrote it is gone.
     }
   }
 }

@@ -79,6 +79,20 @@ TEST_F(Containers, RemovalFreesTheName) {
   EXPECT_NO_THROW(make("web"));
 }
 
+TEST_F(Containers, OneWithADamagedRecordHidesNoOtherAndCanBeRemoved) {
+  const Container broken = make("web");
+  make("db");
+  for (const char* text : {"", "{", R"({"name": 7})"}) {
+    files::replace(directory(paths_, broken.id) + "/container.json", text);
+    EXPECT_EQ(list(paths_).size(), 2U) << text;
+    EXPECT_EQ(find(paths_, "web").id, broken.id) << text;
+    EXPECT_EQ(find(paths_, "web").reason, "its record is damaged") << text;
+  }
+  remove(paths_, find(paths_, "web"));
+  EXPECT_EQ(list(paths_).size(), 1U);
+  EXPECT_NO_THROW(make("web"));
+}
+
 TEST_F(Containers, ANameWhoseContainerIsGoneIsFree) {
   const Container made = make("web");
   files::remove_tree(directory(paths_, made.id));

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "image/embedded.h"
+#include "image/names.h"
 #include "image/unpack.h"
 #include "rootfs/base_tree.h"
 
@@ -91,6 +92,25 @@ TEST_F(StoreTest, CleanUpRemovesWhatNothingNeeds) {
   EXPECT_EQ(collected->layers, 3U);
   EXPECT_EQ(collected->blobs, 5U);
   EXPECT_TRUE(files::list(store_.root() + "/blobs/sha256").empty());
+}
+
+TEST_F(StoreTest, ARootThatAPowerCutEmptiedStopsNoCleanUp) {
+  const Descriptor manifest = add_embedded(store_);
+  store_.hold("container-1", {.images = {manifest.digest}, .blobs = {}, .layers = {}});
+  for (const char* text : {"", R"({"layers": [7]})", R"({"images": ["sha256:1"]})"}) {
+    files::replace(store_.root() + "/roots/container-2", text);
+    EXPECT_EQ(store_.collect(Store::Wait::kYes)->blobs, 0U) << text;
+  }
+}
+
+TEST_F(StoreTest, TheNearestNameIsOneThatIsHere) {
+  const Descriptor manifest = add_embedded(store_);
+  EXPECT_EQ(nearest_name(Store::open(place_.path() + "/empty"), "jigsaw/bse"), "jigsaw/base") << "it is always here";
+  store_.tag("docker.io/library/ab:latest", manifest);
+  store_.tag("localhost:5000/me/thing:1.0", manifest);
+  EXPECT_EQ(nearest_name(store_, "jigsaw/base:ltest"), "jigsaw/base");
+  EXPECT_EQ(nearest_name(store_, "localhost:5000/me/thnig:1.0"), "localhost:5000/me/thing:1.0");
+  EXPECT_EQ(nearest_name(store_, "xy"), std::nullopt) << "the usual tag, which both have, makes them no nearer";
 }
 
 TEST_F(StoreTest, CleanUpWaitsForUsers) {

@@ -133,7 +133,7 @@ bool asks_for_nothing(const Limits& limits);
 
 // The options as a table, so that every program that limits something adds the same ones.
 struct LimitOption {
-  const char* name;  // "--memory,-m"
+  const char* name;  // "-m,--memory"
   std::string LimitTexts::*text;
   const char* help;
 };

@@ -1,4 +1,4 @@
-// Tree: what is done with single directories of a cgroup tree. Used by cgroup.cpp only.
+// Tree: what is done with single directories of a cgroup tree. Internal to lib/cgroups.
 #pragma once
 
 #include <chrono>

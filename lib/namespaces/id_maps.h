@@ -36,8 +36,8 @@ IdMaps rootless_maps();
 bool needs_user_namespace();
 // Whether we are in a user namespace other than the first: root there makes no device files, nor any sysfs of the host.
 bool in_user_namespace();
-// rootless_maps() for those; root maps the first 65536 ids to themselves: the same names, but no power over what
-// belongs to the host.
+// rootless_maps() for those; root maps the first 65536 ids to themselves: files keep their owners, but the power over
+// the rest of the host is gone.
 IdMaps own_maps();
 // The ranges of `user` (a name or a number) in the text of a subuid file: (first id, count).
 std::vector<IdRange> subordinate_ids(const std::string& file_text, const std::string& user, uid_t uid);

@@ -30,7 +30,7 @@ std::string why_pivot_failed(int root) {
     return "the new root is the present root";
   }
   if (above != nullptr && above->type == "rootfs") {
-    return "the present root is the initramfs, which can't be moved: use --no-pivot";
+    return "the present root is the initramfs, which can't be moved: boot from a disk, or take jigsaw-oci --no-pivot";
   }
   if (above != nullptr && above->propagation.find("shared:") != std::string::npos) {
     return "the mount at / is shared: make it private first";

@@ -90,6 +90,7 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
       {{"system"}, "a command is missing"},
       {{"system", "prun"}, "unknown command \"prun\", did you mean 'prune'?"},
       {{"run", "--memory", "lots", "jigsaw/base", "true"}, "--memory must be a size"},
+      {{"run", "--memory", "", "jigsaw/base", "true"}, "--memory: its value is empty"},
       {{"run", "--cpus", "-1", "jigsaw/base", "true"}, "--cpus"},
       {{"run", "--pids-limit", "many", "jigsaw/base", "true"}, "--pids-limit"},
       {{"run", "--network", "mars", "jigsaw/base", "true"}, "unknown network \"mars\""},
@@ -111,11 +112,34 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
   EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "") << "a container of a refused run stayed";
 }
 
+TEST_F(Jigsaw, AMisspeltImageIsMetWithTheNearestThatIsHere) {
+  ASSERT_EQ(jigsaw({"tag", "jigsaw/base", "localhost:1/me/thing"}).code, 0);
+  const Result last = jigsaw({"run", "localhost:1/me/thnig", "true"});
+  EXPECT_EQ(last.code, 125);
+  EXPECT_THAT(last.err, testing::EndsWith("\n  hint: localhost:1/me/thing is here: was that meant?\n"));
+  const Result step = run_step("05-image", {"--root", room("root"), "run", "localhost:1/me/thnig", "true"});
+  EXPECT_EQ(step.code, 125);
+  EXPECT_THAT(step.err, testing::EndsWith("; localhost:1/me/thing is here: was that meant?\n"));
+  EXPECT_THAT(jigsaw({"run", "localhost:1/other", "true"}).err, testing::Not(HasSubstr("was that meant")));
+  EXPECT_THAT(jigsaw({"run", "--pull", "always", "localhost:1/me/thing", "true"}).err, testing::Not(HasSubstr("was that meant")));
+}
+
+TEST_F(Jigsaw, AnEmptyEntrypointTakesTheImagesAway) {
+  files::make_directories(room("context"));
+  files::replace(room("context/Dockerfile"), "FROM jigsaw/base\nENTRYPOINT [\"echo\", \"theirs\"]\n");
+  ASSERT_EQ(jigsaw({"build", "-q", "-t", "entry", room("context")}).code, 0);
+  EXPECT_EQ(jigsaw({"run", "--rm", "entry", "x"}).out, "theirs x\n");
+  EXPECT_EQ(jigsaw({"run", "--rm", "--entrypoint", "", "entry", "echo", "ours"}).out, "ours\n");
+  EXPECT_EQ(jigsaw({"run", "--rm", "--entrypoint=echo", "entry", "ours"}).out, "ours\n");
+  EXPECT_THAT(jigsaw({"run", "--rm", "--entrypoint=", "entry"}).err, HasSubstr("names no program to run"));
+}
+
 TEST_F(Jigsaw, OptionsReachTheProgram) {
   EXPECT_EQ(in_base("echo $A $PWD $(id -u):$(id -g)", {"-e", "A=b", "-w", "/tmp", "-u", "1000:1001"}).out, "b /tmp 1000:1001\n");
   EXPECT_THAT(in_base("touch /x", {"--read-only"}).err, HasSubstr("Read-only file system"));
   EXPECT_EQ(in_base("grep /scratch /proc/mounts | cut -d' ' -f3", {"--tmpfs", "/scratch:size=1m"}).out, "tmpfs\n");
   EXPECT_EQ(in_base("ulimit -n", {"--ulimit", "nofile=77:77"}).out, "77\n");
+  EXPECT_THAT(jigsaw({"--explain", "run", "--rm", "--cpu-quota", "12345", "jigsaw/base", "true"}).err, HasSubstr("12345"));
   files::replace(room("given"), "from the host\n");
   EXPECT_EQ(in_base("cat /given; echo x > /given", {"-v", room("given") + ":/given:ro"}).code, 1);
   EXPECT_EQ(files::read(room("given")), "from the host\n");
@@ -149,6 +173,7 @@ TEST_F(Jigsaw, ExecEntersARunningContainer) {
     const Result inside = jigsaw({"exec", "-e", "B=c", "svc", "sh", "-c", "echo $B; hostname; grep CapEff /proc/self/status; exit 9"});
     EXPECT_EQ(inside.code, 9) << inside.err;
     EXPECT_THAT(inside.out, MatchesRegex("c\n[0-9a-f]{12}\nCapEff:\t00000000a80425fb\n"));
+    EXPECT_EQ(jigsaw({"exec", "-t", "svc", "sh", "-c", "echo $TERM"}).out, "xterm\r\n");
     EXPECT_EQ(jigsaw({"exec", "svc", "no-such-program"}).code, 127);
     EXPECT_THAT(jigsaw({"rm", "svc"}).err, HasSubstr("is running"));
     EXPECT_EQ(jigsaw({"kill", "--signal", "TERM", "svc"}).code, 0);

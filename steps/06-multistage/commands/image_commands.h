@@ -23,6 +23,4 @@ void add_system(CLI::App& app);
 void add_tag(CLI::App& app);
 void add_unpack(CLI::App& app);
 
-image::Store open_store();
-
 }  // namespace jigsaw::commands

@@ -3,6 +3,7 @@
 #include "base/cli.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "cgroups/options.h"
 #include "commands/commands.h"
 #include "engine/run.h"
 #include "namespaces/furnish.h"
@@ -14,13 +15,15 @@ struct Words {
   engine::RunOptions options;
   std::vector<std::string> volumes;
   std::vector<std::string> security;
-  std::string entrypoint;
   std::string pull = "missing";
 };
 
 void add_what_runs(CLI::App& command, Words& words) {
   engine::RunOptions& o = words.options;
-  command.add_option("--entrypoint", words.entrypoint, "program in place of the image's entry point");
+  const auto replace = [&o](const std::string& program) {
+    o.entrypoint = program.empty() ? std::vector<std::string>{} : std::vector<std::string>{program};
+  };
+  command.add_option_function<std::string>("--entrypoint", replace, "program in place of the image's entry point; \"\": none");
   command.add_option("-e,--env", o.environment, "NAME=value, or NAME to hand on ours")
       ->allow_extra_args(false);
   command.add_option("-w,--workdir", o.working_directory, "directory to start in");
@@ -61,26 +64,8 @@ void add_what_it_may(CLI::App& command, Words& words) {
       ->allow_extra_args(false);
 }
 
-void add_what_it_uses(CLI::App& command, Words& words) {
-  engine::RunOptions& o = words.options;
-  command.add_option("-m,--memory", o.limits.memory, "memory limit: 64m, 1g");
-  command.add_option("--memory-reservation", o.limits.memory_reservation,
-                     "what it is pushed back to when memory is short");
-  command.add_option("--memory-swap", o.limits.memory_swap, "memory and swap together; -1: no limit on swap");
-  command.add_option("--cpus", o.limits.cpus, "processors' time it may use: 0.5, 2");
-  command.add_option("-c,--cpu-shares", o.limits.cpu_shares,
-                     "share of processor time against others (default 1024)");
-  command.add_option("--cpuset-cpus", o.limits.cpuset_cpus, "processors it may run on: 0-1,3");
-  command.add_option("--cpuset-mems", o.limits.cpuset_mems, "memory nodes it may use");
-  command.add_option("--pids-limit", o.limits.pids_limit, "number of processes and threads");
-  command.add_option("--blkio-weight", o.limits.io_weight, "share of disk time against others: 10-1000");
-}
-
 void finish(Words& words) {
   engine::RunOptions& o = words.options;
-  if (!words.entrypoint.empty()) {
-    o.entrypoint = {words.entrypoint};
-  }
   for (const std::string& volume : words.volumes) {
     o.volumes.push_back(engine::parse_volume(volume));
   }
@@ -106,7 +91,7 @@ void add_run(CLI::App& app) {
   add_what_it_is(*command, words);
   add_what_it_sees(*command, words);
   add_what_it_may(*command, words);
-  add_what_it_uses(*command, words);
+  cgroups::add_limit_options(*command, words.options.limits);
   cli::take_command_line(*command, words.options.image, words.options.arguments, "IMAGE",
                          "name or id of an image");
   cli::on_run(*command, [] {

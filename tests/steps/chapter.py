@@ -144,7 +144,7 @@ def check(arguments):
     filled = {}
     with tempfile.TemporaryDirectory(prefix="jigsaw-chapter-") as directory:
         os.chmod(directory, 0o755)
-        shell = Shell(arguments.bin, directory)
+        shell = Shell(os.path.abspath(arguments.bin), directory)
         for number, info, block in blocks(lines):
             words = info.split()
             if len(words) == 2 and "/" in words[1]:

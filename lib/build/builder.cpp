@@ -88,6 +88,11 @@ std::vector<MadeStep> steps_for(const Workshop& workshop, CachePlace::Stages sta
 
 }  // namespace
 
+std::string built_in_argument(const BuildOptions& options, const std::string& name) {
+  const auto found = options.arguments.find(name);
+  return found == options.arguments.end() ? "" : found->second;
+}
+
 BuildResult build(const BuildOptions& options) {
   check_tags(options);
   if (options.push && options.tags.empty()) {

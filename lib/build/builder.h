@@ -62,6 +62,9 @@ struct BuildOptions {
   EventSink* events = nullptr;
 };
 
+// An argument that the reference gives a meaning to, such as BUILDKIT_SANDBOX_HOSTNAME, as --build-arg has it; or "".
+std::string built_in_argument(const BuildOptions& options, const std::string& name);
+
 struct BuildResult {
   std::optional<image::Digest> image;  // digest of the config: the image's ID; nothing with --output alone
   std::optional<image::Digest> manifest;

@@ -295,7 +295,12 @@ void check_from_lines(const Recipe& recipe, const Plan& plan, const CheckInput& 
 }
 
 void check_default_arguments(const Recipe& recipe, const PlanOptions& defaults, CheckList& list) {
-  Variables values = global_variables(recipe, defaults);
+  Variables values;
+  try {
+    values = global_variables(recipe, defaults);
+  } catch (const Error&) {
+    return;  // ARG v=${v:?needed}: there is no default to look at
+  }
   for (const RecipeStage& stage : recipe.stages) {
     const From& from = std::get<From>(stage.from.body);
     try {

@@ -101,18 +101,29 @@ CheckResult CheckList::take() {
   return {std::move(findings_), std::move(options_)};
 }
 
-CheckResult check_recipe(const Recipe& recipe, const CheckInput& input) {
-  CheckOptions options;
+namespace {
+
+// --build-arg BUILDKIT_DOCKERFILE_CHECK counts instead of the file's own directive.
+CheckOptions options_of_build(const Recipe& recipe, const CheckInput& input) {
+  if (const auto given = input.plan.arguments.find("BUILDKIT_DOCKERFILE_CHECK"); given != input.plan.arguments.end()) {
+    return parse_check_options(given->second);
+  }
   for (const Directive& directive : recipe.file.directives) {
     if (directive.name == "check") {
       try {
-        options = parse_check_options(directive.value);
+        return parse_check_options(directive.value);
       } catch (const Error& error) {
         throw directive.place.error(error.message(), error.hint());
       }
     }
   }
-  CheckList list(options);
+  return {};
+}
+
+}  // namespace
+
+CheckResult check_recipe(const Recipe& recipe, const CheckInput& input) {
+  CheckList list(options_of_build(recipe, input));
   check_text(recipe, list);
   PlanOptions plan_options = input.plan;
   plan_options.check_all_stages = plan_options.target.empty() && input.stages == CheckInput::Stages::kAll;

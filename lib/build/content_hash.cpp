@@ -81,6 +81,7 @@ class HashVisitor : public SourceVisitor {
       case S_IFCHR:
       case S_IFBLK: return describe(visit, 'n', fmt::format("{} {}", status.st_mode & S_IFMT, status.st_rdev));
       case S_IFIFO: return describe(visit, 'p', "");
+      case S_IFSOCK: return source_.seen_as ? describe(visit, 's', "") : void();
       default: return;
     }
   }

@@ -131,7 +131,12 @@ ContextAndFile open_context(const image::Store& store, const BuildOptions& optio
   }
   if (is_git_address(options.context)) {
     Context context;
-    context.temporary = fetch_git(store, options.context, {});
+    Copy whole;
+    if (const std::string keep = text::lower(built_in_argument(options, "BUILDKIT_CONTEXT_KEEP_GIT_DIR"));
+        keep == "1" || keep == "true") {
+      whole.keep_git_dir = true;
+    }
+    context.temporary = fetch_git(store, options.context, whole);
     context.directory = context.temporary->path();
     context.shown = options.context;
     const std::string name = options.dockerfile.empty() ? "Dockerfile" : options.dockerfile;

@@ -62,7 +62,10 @@ class Copier : public SourceVisitor {
       case S_IFBLK:
       case S_IFIFO:
         return layer_.make_node(target, status.st_mode & S_IFMT, status.st_rdev, attributes_of(status));
-      default: return;  // a socket means nothing without the process behind it
+      case S_IFSOCK:
+        // It means nothing without the process behind it: of the context it becomes an empty file, as with BuildKit.
+        return source_.seen_as ? make_empty_file(target, attributes_of(status)) : void();
+      default: return;
     }
   }
 
@@ -80,6 +83,11 @@ class Copier : public SourceVisitor {
     result.mode = options_.mode ? options_.mode->apply(status.st_mode) : status.st_mode & 07777;
     result.time = options_.time.value_or(status.st_mtim);
     return result;
+  }
+
+  void make_empty_file(const std::string& target, const Attributes& attributes) {
+    const Fd file = layer_.create_file(target);
+    layer_.set_attributes(file.get(), target, attributes);
   }
 
   void copy_file(const Visit& visit, const std::string& target) {

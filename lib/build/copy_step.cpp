@@ -39,7 +39,7 @@ void split_parents(CopySource& source, const std::string& written) {
     source.includes = {"**"};
   }
   if (!has_wildcards(before) && !has_wildcards(pattern)) {
-    source.required = {join_path(before, pattern)};
+    source.required = {pattern};
   }
 }
 

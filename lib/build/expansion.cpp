@@ -138,7 +138,7 @@ class Expander {
     const std::string_view quote = next();
     const size_t end = text_.find('\'', at_);
     if (end == std::string_view::npos) {
-      throw missing("the closing '");
+      throw missing("the closing ' (single-quote)");
     }
     std::string inside(text_.substr(at_, end - at_));
     at_ = end + 1;
@@ -176,7 +176,7 @@ class Expander {
       }
       result += character;
     }
-    throw missing("the closing \"");
+    throw missing("the closing \" (double-quote)");
   }
 
   std::string dollar() {
@@ -309,7 +309,7 @@ class Expander {
   }
 
   static Error missing(std::string_view what) {
-    return Error(fmt::format("{} is missing", what),
+    return Error(fmt::format("syntax error: {} is missing", what),
                  "put text with special characters into quotes, or \\ before each of them");
   }
 

@@ -57,11 +57,11 @@ void check_checksum(const Copy& copy, const Place& place) {
   }
   const SourceKind kind = source_kind(copy.sources.front());
   if (kind == SourceKind::kLocal) {
-    throw place.error("--checksum is for files fetched by http, https or git, not for files of the context",
+    throw place.error("--checksum requires an HTTP(S) or Git source: files of the context have none",
                       "leave --checksum out: the context's files are compared by content anyway");
   }
   if (kind == SourceKind::kHttp && !is_digest(copy.checksum)) {
-    throw place.error(fmt::format("{} is no checksum", text::quoted(copy.checksum)),
+    throw place.error(fmt::format("--checksum: {} is an invalid digest", text::quoted(copy.checksum)),
                       "write --checksum=sha256: and 64 lower-case hex digits, as sha256sum prints them");
   }
 }
@@ -91,7 +91,7 @@ Copy parse_copy(const Statement& statement, CopyKind kind) {
   copy.destination = std::move(words.back());
   words.pop_back();
   if (as_heredoc(copy.destination)) {
-    throw statement.arguments_place().error("a here-document can't be the destination",
+    throw statement.arguments_place().error("a here-document (heredoc) can't be the destination",
                                             "put the destination last: COPY <<EOF /etc/motd");
   }
   for (std::string& word : words) {

@@ -22,14 +22,18 @@ class BodyExpander {
     for (std::string& path : volume.paths) {
       fill(path);
       if (path.empty()) {
-        throw Error("a VOLUME can't be an empty text", "a variable in it may have no value");
+        throw Error("a VOLUME can not be an empty string", "a variable in it may have no value");
       }
     }
   }
   void operator()(StopSignal& stop) {
     fill(stop.signal);
     if (text::to_u64(stop.signal).value_or(0) == 0) {  // any number but 0 is taken as it is
-      flags::parse_signal(stop.signal);
+      try {
+        flags::parse_signal(stop.signal);
+      } catch (const Error& error) {
+        throw Error("invalid STOPSIGNAL: " + error.message(), error.hint());
+      }
     }
   }
   void operator()(Expose& expose) {
@@ -106,7 +110,7 @@ class BodyExpander {
       fill(pair.key);
       fill(pair.value);
       if (pair.key.empty()) {
-        throw Error("a name can't be blank", "a variable in it may have no value");
+        throw Error("names can not be blank", "a variable in it may have no value");
       }
     }
   }

@@ -1,4 +1,6 @@
 // HEALTHCHECK, and the ports of EXPOSE.
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -17,10 +19,10 @@ std::chrono::nanoseconds interval(const FlagValues& flags, const std::string& na
   try {
     duration = text::parse_duration(value, "--" + name);
   } catch (const Error& error) {
-    throw flags.place(name).error(error.message(), error.hint());
+    throw flags.place(name).error("invalid duration: " + error.message(), error.hint());
   }
   if (duration.count() != 0 && duration < std::chrono::milliseconds(1)) {
-    throw flags.place(name).error(fmt::format("--{} can't be less than 1ms", name), "write it as 30s or 1m");
+    throw flags.place(name).error(fmt::format("--{} cannot be less than 1ms", name), "write it as 30s or 1m");
   }
   return duration;
 }
@@ -32,7 +34,7 @@ int64_t retries(const FlagValues& flags) {
     return 0;
   }
   if (!number || *number < 0 || *number > INT32_MAX) {
-    throw flags.place("retries").error(fmt::format("--retries must be a whole number, not {}", text::quoted(value)));
+    throw flags.place("retries").error(fmt::format("--retries must be a whole number and cannot be negative: {}", text::quoted(value)));
   }
   return *number;
 }
@@ -57,6 +59,22 @@ Range port_range(std::string_view text, std::string_view whole) {
                 "7000-7005");
   }
   return {*first, *last};
+}
+
+bool is_ip_address(std::string text) {
+  if (text.starts_with('[') && text.ends_with(']')) {
+    text = text.substr(1, text.size() - 2);
+  }
+  in6_addr address{};
+  return ::inet_pton(AF_INET, text.c_str(), &address) == 1 || ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
+
+// What stands before HOST:CONTAINER in "IP:HOST:CONTAINER"; an IP may have colons itself.
+void check_host_address(const std::string& address, std::string_view whole) {
+  if (!address.empty() && !is_ip_address(address)) {
+    throw Error(fmt::format("invalid port: {}: invalid IP address {}", text::quoted(whole), text::quoted(address)),
+                "EXPOSE names ports of the container only: leave the part before ':' out");
+  }
 }
 
 }  // namespace
@@ -87,7 +105,7 @@ Healthcheck parse_healthcheck(const Statement& statement) {
   if (kind != "CMD") {
     const std::vector<std::string> known = {"CMD", "NONE"};
     throw statement.arguments_place().error(
-        fmt::format("HEALTHCHECK knows no {}{}", text::quoted(type), text::did_you_mean(kind, known)),
+        fmt::format("unknown type {} of HEALTHCHECK{}", text::quoted(type), text::did_you_mean(kind, known)),
         "write HEALTHCHECK CMD and the command, or HEALTHCHECK NONE");
   }
   if (auto words = json_arguments(statement, rest)) {
@@ -97,7 +115,7 @@ Healthcheck parse_healthcheck(const Statement& statement) {
     health.test = {"CMD-SHELL", std::string(rest)};
   }
   if (rest.empty() || health.test.size() < 2) {
-    throw statement.arguments_place().error("the command is missing after HEALTHCHECK CMD",
+    throw statement.arguments_place().error("missing command after HEALTHCHECK CMD",
                                             "for example HEALTHCHECK CMD curl -f http://localhost/");
   }
   health.interval = interval(flags, "interval");
@@ -124,6 +142,9 @@ Ports parse_ports(std::string_view text) {
   if (parts.size() > 1) {
     result.mapping = true;
     const std::string_view host = parts[parts.size() - 2];
+    if (parts.size() > 2) {
+      check_host_address(std::string(text.substr(0, text.size() - container.size() - host.size() - 2)), text);
+    }
     if (!host.empty()) {
       const Range other = port_range(host, text);
       if (range.first != range.last && other.last - other.first != range.last - range.first) {

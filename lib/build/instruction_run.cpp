@@ -51,7 +51,7 @@ bool parse_switch(std::string_view key, std::string_view value) {
       return false;
     }
   }
-  throw Error(fmt::format("{} is true or false, not {}", key, text::quoted(value)));
+  throw Error(fmt::format("invalid value for {}: {} is neither true nor false", key, text::quoted(value)));
 }
 
 uint32_t parse_number(std::string_view key, std::string_view value, int base) {
@@ -63,8 +63,8 @@ uint32_t parse_number(std::string_view key, std::string_view value, int base) {
     number = number * static_cast<uint64_t>(base) + static_cast<uint64_t>(std::max(0, digit));
   }
   if (!good || number > UINT32_MAX) {
-    throw Error(fmt::format("{} must be {}, not {}", key, base == 8 ? "an octal mode" : "a number",
-                            text::quoted(value)));
+    throw Error(fmt::format("invalid value for {}: {} is not {}", key, text::quoted(value),
+                            base == 8 ? "an octal mode" : "a number"));
   }
   return static_cast<uint32_t>(number);
 }
@@ -86,7 +86,7 @@ auto one_of(const Table& table, std::string_view what, std::string_view value) {
     }
     names.emplace_back(name);
   }
-  throw Error(fmt::format("unknown {} {}{}", what, text::quoted(value), text::did_you_mean(value, names)),
+  throw Error(fmt::format("unsupported {} {}{}", what, text::quoted(value), text::did_you_mean(value, names)),
               fmt::format("it is one of {}", text::join(names, ", ")));
 }
 
@@ -96,7 +96,7 @@ class MountParser {
  public:
   void field(const std::string& key, const std::optional<std::string>& value) {
     if (!value && !is_switch(key)) {
-      throw Error(fmt::format("{} needs a value", text::quoted(key)), "write key=value, with commas in between");
+      throw Error(fmt::format("invalid field {}: it must be a key=value pair", text::quoted(key)), "write key=value, with commas in between");
     }
     if (is_switch(key)) {
       set_switch(key, !value || parse_switch(key, *value));
@@ -184,7 +184,7 @@ class MountParser {
       static const std::vector<std::string> kKeys = {
           "type", "from", "source", "src", "target",  "dst",  "destination", "readonly", "ro", "readwrite",
           "rw",   "id",   "size",   "mode", "sharing", "uid", "gid",         "env",      "required"};
-      throw Error(fmt::format("unknown key {}{}", text::quoted(key), text::did_you_mean(key, kKeys)),
+      throw Error(fmt::format("unexpected key {}{}", text::quoted(key), text::did_you_mean(key, kKeys)),
                   fmt::format("known are {}", text::join(kKeys, ", ")));
     }
   }
@@ -270,7 +270,7 @@ Run parse_run(const Statement& statement) {
   }
   run.security = flags.text("security");
   if (flags.given("security") && run.security != "sandbox" && run.security != "insecure") {
-    throw flags.place("security").error(fmt::format("--security can't be {}", text::quoted(run.security)),
+    throw flags.place("security").error(fmt::format("invalid security mode {}", text::quoted(run.security)),
                                         "it is sandbox or insecure");
   }
   run.devices = flags.list("device");

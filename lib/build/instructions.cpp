@@ -36,7 +36,7 @@ From parse_from(const Statement& statement) {
   const std::vector<Word> words = split_blanks(statement.arguments);
   From from{.platform = flags.text("platform")};
   if (words.empty()) {
-    throw statement.keyword_place().error("FROM needs an image: one argument, or three with AS and a stage name",
+    throw statement.keyword_place().error("FROM requires an image: either one argument, or three with AS and a stage name",
                                           "write FROM scratch to start with nothing");
   }
   from.image = words[0].text;
@@ -47,7 +47,7 @@ From parse_from(const Statement& statement) {
     return statement.place(statement.arguments_offset + word.offset, word.text.size());
   };
   if (words.size() != 3 || text::lower(words[1].text) != "as") {
-    throw at(words[1]).error("FROM requires one argument, or three: FROM image AS name",
+    throw at(words[1]).error("FROM requires either one argument or three arguments: FROM image AS name",
                              words.size() == 2 && text::lower(words[1].text) == "as"
                                  ? "the stage name is missing after AS"
                                  : "name a stage with AS; one FROM names one image");
@@ -56,7 +56,7 @@ From parse_from(const Statement& statement) {
   from.name_as_written = words[2].text;
   from.name = text::lower(words[2].text);
   if (!is_stage_name(from.name)) {
-    throw at(words[2]).error(fmt::format("invalid stage name {}", text::quoted(words[2].text)),
+    throw at(words[2]).error(fmt::format("invalid name for a build stage: {}", text::quoted(words[2].text)),
                              "it starts with a letter, then come letters, digits, '-', '_' or '.'");
   }
   return from;
@@ -86,11 +86,11 @@ std::vector<KeyValue> parse_pairs(const Statement& statement) {
     const size_t equals = word.text.find('=');
     const Place place = statement.place(statement.arguments_offset + word.offset, word.text.size());
     if (equals == std::string::npos) {
-      throw place.error(fmt::format("no = in {}: it must be name=value", text::quoted(word.text)),
+      throw place.error(fmt::format("can't find = in {}: it must be of the form name=value", text::quoted(word.text)),
                         "put a value with blanks into quotes: NAME=\"two words\"");
     }
     if (equals == 0) {
-      throw place.error(fmt::format("{} names can't be blank", name), "write name=value, without a blank before =");
+      throw place.error(fmt::format("{} names can not be blank", name), "write name=value, without a blank before =");
     }
     pairs.push_back({.key = word.text.substr(0, equals), .value = word.text.substr(equals + 1)});
   }
@@ -108,7 +108,7 @@ Arg parse_arg(const Statement& statement) {
     const size_t equals = word.text.find('=');
     if (equals == 0) {
       throw statement.place(statement.arguments_offset + word.offset, word.text.size())
-          .error("ARG names can't be blank", "write ARG NAME=default");
+          .error("ARG names can not be blank", "write ARG NAME=default");
     }
     arg.items.push_back({.key = word.text.substr(0, equals),
                          .value = equals == std::string::npos ? std::nullopt
@@ -133,7 +133,7 @@ Volume parse_volume(const Statement& statement) {
   for (std::string& path : volume.paths) {
     path = text::trim(path);
     if (path.empty()) {
-      throw statement.arguments_place().error("a VOLUME can't be an empty text", "for example VOLUME /data");
+      throw statement.arguments_place().error("a VOLUME can not be an empty string", "for example VOLUME /data");
     }
   }
   return volume;
@@ -156,7 +156,7 @@ Shell parse_shell(const Statement& statement) {
   no_flags(statement);
   auto words = json_arguments(statement, statement.arguments);
   if (!words) {
-    throw statement.arguments_place().error("SHELL takes a JSON array",
+    throw statement.arguments_place().error("SHELL requires its arguments in JSON form: an array of strings",
                                             "for example SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]");
   }
   if (words->empty()) {
@@ -173,15 +173,15 @@ CommandLine parse_plain_command(const Statement& statement) {
 Onbuild parse_onbuild(const Statement& statement) {
   no_flags(statement);
   if (statement.arguments.empty()) {
-    throw statement.keyword_place().error("ONBUILD needs an instruction", "for example ONBUILD COPY . /app");
+    throw statement.keyword_place().error("ONBUILD requires at least one argument: an instruction", "for example ONBUILD COPY . /app");
   }
   const Statement inner = sub_statement(statement);
   const std::string name = text::upper(inner.keyword);
   if (name == "ONBUILD") {
-    throw inner.keyword_place().error("ONBUILD ONBUILD is not allowed", "triggers run once, in the next build only");
+    throw inner.keyword_place().error("ONBUILD isn't allowed as an ONBUILD trigger: ONBUILD ONBUILD would be a chain", "triggers run once, in the next build only");
   }
   if (name == "FROM" || name == "MAINTAINER") {
-    throw inner.keyword_place().error(fmt::format("{} is not allowed as an ONBUILD trigger", name));
+    throw inner.keyword_place().error(fmt::format("{} isn't allowed as an ONBUILD trigger", name));
   }
   parse_instruction(inner);
   Onbuild onbuild{.expression = inner.text};
@@ -263,7 +263,7 @@ Instruction parse_trigger(const std::string& expression, const std::string& imag
   const Statement& statement = file.statements.front();
   const std::string name = text::upper(statement.keyword);
   if (name == "FROM" || name == "ONBUILD" || name == "MAINTAINER") {
-    throw statement.keyword_place().error(fmt::format("{} is not allowed as an ONBUILD trigger", name));
+    throw statement.keyword_place().error(fmt::format("{} isn't allowed as an ONBUILD trigger", name));
   }
   return parse_instruction(statement);
 }

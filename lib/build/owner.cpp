@@ -78,7 +78,7 @@ Lookup look_up(Tree& tree, std::string_view text) {
 Owner resolve_owner(Tree& tree, std::string_view text) {
   const Lookup lookup = look_up(tree, text);
   if (!lookup.missing.empty()) {
-    throw fail("no {} in the image's {}", lookup.missing, lookup.file)
+    throw fail("unable to find {}: it is not in the image's {}", lookup.missing, lookup.file)
         .with_hint("make it with RUN before, or give its number");
   }
   return lookup.owner;

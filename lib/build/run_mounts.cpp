@@ -27,7 +27,7 @@ constexpr size_t kSecretLimit = 500 << 10;  // bytes, as BuildKit's
 std::string target_of(const Mount& mount, size_t index, const std::string& directory) {
   std::string target = mount.target;
   if (target.empty() && mount.type == Mount::Type::kSecret) {
-    target = "/run/secrets/" + mount.id;
+    target = "/run/secrets/" + base_name(mount.id);
   } else if (target.empty() && mount.type == Mount::Type::kSsh) {
     target = fmt::format("/run/buildkit/ssh_agent.{}", index);
   }
@@ -38,10 +38,17 @@ std::string target_of(const Mount& mount, size_t index, const std::string& direc
   return path;
 }
 
+// What of a mount belongs to the step's key. A bind's source does not, its content does; nor does the name of a cache,
+// which may hold anything. That a cache has a name of its own counts, as with BuildKit.
 std::string describe(const Mount& mount, const std::string& target) {
-  return fmt::format("{} target={} source={} ro={} id={} size={} mode={} uid={} gid={}", static_cast<int>(mount.type),
-                     target, mount.source, mount.read_only, mount.id, mount.size, mount.mode.value_or(0),
-                     mount.uid.value_or(0), mount.gid.value_or(0));
+  std::string name = mount.id;
+  if (mount.type == Mount::Type::kCache) {
+    const bool is_default = mount.sharing == Mount::Sharing::kShared && (name.empty() || name == target);
+    name = is_default ? "" : "named";
+  }
+  return fmt::format("{} target={} ro={} id={} env={} required={} size={} mode={} uid={} gid={}",
+                     static_cast<int>(mount.type), target, mount.read_only, name, mount.env.value_or(""), mount.required,
+                     mount.size, mount.mode.value_or(0), mount.uid.value_or(0), mount.gid.value_or(0));
 }
 
 void write_owned(const std::string& path, std::string_view content, const Mount& mount, mode_t mode) {
@@ -159,7 +166,8 @@ RunMounts::Place RunMounts::cache_place(size_t index, const std::string& room) {
   const Mount& mount = run_.mounts[index];
   Place place{.target = target_of(mount, index, runner_.result().config.config.working_dir)};
   place.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (mount.read_only ? MOUNT_ATTR_RDONLY : 0);
-  const std::string id = mount.id.empty() ? clean_path(mount.target) : mount.id;
+  const std::string space = built_in_argument(runner_.workshop().options, "BUILDKIT_CACHE_MOUNT_NS");
+  const std::string id = (space.empty() ? "" : space + "/") + (mount.id.empty() ? clean_path(mount.target) : mount.id);
   const std::string base = runner_.workshop().cache.directory() + "/mounts";
   files::make_directories(base, 0700);
   const std::string start = binds_[index] ? binds_[index]->digest : "";

@@ -20,7 +20,11 @@ constexpr size_t kAccountLimit = 10 << 20;  // bytes
 security::User user_of(const RunPlan& plan, Tree& image) {
   const security::AccountFiles accounts{image.read_file("/etc/passwd", kAccountLimit).value_or(""),
                                         image.read_file("/etc/group", kAccountLimit).value_or("")};
-  return security::resolve_user(plan.user, accounts);
+  try {
+    return security::resolve_user(plan.user, accounts);
+  } catch (const Error& error) {
+    throw Error(fmt::format("unable to find user {}: {}", plan.user, error.message()), error.hint());
+  }
 }
 
 void set_default(std::vector<std::string>& environment, const std::string& name, const std::string& value) {
@@ -75,7 +79,7 @@ runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& shar
   }
   process.capabilities = security::for_user(security::default_capabilities(), user.uid);
   spec.process = std::move(process);
-  spec.hostname = kHostname;
+  spec.hostname = plan.hostname.empty() ? kHostname : plan.hostname;
   for (const uint64_t kind : {uint64_t{CLONE_NEWNS}, uint64_t{CLONE_NEWPID}, uint64_t{CLONE_NEWUTS}, uint64_t{CLONE_NEWIPC}}) {
     spec.namespaces.push_back({kind, ""});
   }
@@ -87,7 +91,7 @@ runtime::Spec run_spec(const RunPlan& plan, Tree& image, const std::string& shar
     static_cast<rootfs::Mount&>(point) = std::move(mount);
     spec.mounts.push_back(std::move(point));
   }
-  std::string hosts = fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", kHostname);
+  std::string hosts = fmt::format("127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n", spec.hostname);
   for (const auto& [name, address] : plan.hosts) {
     hosts += fmt::format("{}\t{}\n", address, name);
   }

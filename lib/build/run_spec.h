@@ -18,6 +18,7 @@ struct RunPlan {
   std::string user;  // as USER has it
   Run::Network network = Run::Network::kDefault;
   std::string default_network = "default";
+  std::string hostname;  // "" is the usual one
   std::vector<std::pair<std::string, std::string>> hosts;  // name and address, besides localhost
 };
 

@@ -100,6 +100,10 @@ bool StageRunner::run_step(const Run& run, Mode mode) {
   for (const auto& [name, address] : workshop_.options.hosts) {
     inputs.add("a host's name", name);  // its address belongs to the network, as what answers there does
   }
+  const std::string hostname = built_in_argument(workshop_.options, "BUILDKIT_SANDBOX_HOSTNAME");
+  if (!hostname.empty()) {
+    inputs.add("the host name", hostname);
+  }
   if (call.script) {
     inputs.add("the script", call.script->content);
   }
@@ -111,6 +115,7 @@ bool StageRunner::run_step(const Run& run, Mode mode) {
                  .user = config.user,
                  .network = run.network,
                  .default_network = workshop_.options.network,
+                 .hostname = hostname,
                  .hosts = workshop_.options.hosts};
     for (const KeyValue& proxy : proxy_arguments(workshop_.plan)) {
       if (!current.scope->environment.contains(proxy.key)) {

@@ -18,6 +18,19 @@ void require(const CopySource& source, const std::string& path, const std::strin
   }
 }
 
+// Patterns match names, and nothing is behind the name of a link.
+void require_below(const CopySource& source, const std::string& path) {
+  Tree& tree = *source.tree;
+  if (tree.find(join_path(tree.resolve(source.path), path))) {
+    return;
+  }
+  if (tree.find(tree.resolve(join_path(source.path, path)))) {
+    throw not_found(source, source.shown)
+        .with_hint("a symbolic link leads to it: --parents takes the path that the link points to");
+  }
+  throw not_found(source, source.shown);
+}
+
 // All paths that match the pattern's components from `at` on, below `path`.
 void expand_from(Tree& tree, const std::string& path, const std::vector<std::string_view>& pattern, size_t at,
                  std::vector<std::string>& found) {
@@ -129,10 +142,10 @@ class Walk {
 }  // namespace
 
 std::vector<SourceMatch> find_sources(const CopySource& source) {
-  for (const std::string& path : source.required) {
-    require(source, path, source.shown);
-  }
   Tree& tree = *source.tree;
+  for (const std::string& path : source.required) {
+    require_below(source, path);
+  }
   const bool wild = source.names == CopySource::Names::kWildcards && has_wildcards(source.path);
   std::vector<std::string> found;
   if (!wild) {

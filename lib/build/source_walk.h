@@ -21,7 +21,7 @@ struct CopySource {
   std::string shown;                  // as the user wrote it
   std::vector<std::string> includes;  // with --parents, relative to `path`
   std::vector<std::string> excludes;
-  std::vector<std::string> required;  // paths that must exist
+  std::vector<std::string> required;  // what must exist below `path`, without following links there
   std::optional<Owner> seen_as;       // files of a build context belong to nobody: they are copied as root's
   enum class Names { kWildcards, kLiteral } names = Names::kWildcards;
 };

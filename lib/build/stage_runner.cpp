@@ -264,11 +264,17 @@ bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, 
     const auto start = std::chrono::steady_clock::now();
     // Two builds of the same thing: the second waits here and then finds what the first one made.
     const files::Lock lock = lock_step(workshop_.store, inputs);
-    step_result = may_use_cache() ? workshop_.cache.find(inputs, parents) : std::nullopt;
+    // Without the cache, too, stages that have a step in common make it once.
+    const std::string made_here = fmt::format("{}/made-{}", workshop_.shared, inputs.key().hex());
+    const bool may_ask = may_use_cache() || files::exists(made_here);
+    step_result = may_ask ? workshop_.cache.find(inputs, parents) : std::nullopt;
     if (!step_result) {
       const std::vector<std::string> lower = below == Below::kParents ? lowers() : std::vector<std::string>{};
       step_result = CachedStep{make_layer(parents, lower, make), workshop_.now(), text};
       workshop_.cache.put(inputs, *step_result, text);
+      if (!may_use_cache()) {
+        files::replace(made_here, "", {.mode = 0600, .sync = false});
+      }
     }
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
     tell(Event::Kind::kDone, text, spent.count(), step_result->layer.blob.size);

@@ -101,7 +101,7 @@ Stage start_stage(const Plan& plan, const RecipeStage& written) {
   const std::string as_written = from.image;
   from.image = expand_at(instruction, as_written, plan.globals, plan.escape);
   if (from.image.empty()) {
-    throw instruction.place.error(fmt::format("the base name is blank: {} has no value", as_written),
+    throw instruction.place.error(fmt::format("the base name ({}) is blank: it has no value", as_written),
                                   "declare it before the first FROM: ARG NAME=value, or give --build-arg NAME=value");
   }
   if (!from.platform.empty()) {
@@ -146,7 +146,7 @@ Origin copy_origin(const Plan& plan, const Copy& copy, const Instruction& instru
   if (const std::optional<uint64_t> number = text::to_u64(copy.from)) {
     if (*number >= plan.stages.size()) {
       throw instruction.place.error(
-          fmt::format("no stage {}: there are {}, counted from 0", *number, plan.stages.size()),
+          fmt::format("invalid stage index {}: there are {} stages, counted from 0", *number, plan.stages.size()),
           "name the stage with FROM … AS name, then COPY --from=name");
     }
     return {.kind = Origin::Kind::kStage, .stage = *number};

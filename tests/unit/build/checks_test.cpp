@@ -92,6 +92,9 @@ TEST(Checks, CanBeSwitchedOff) {
   EXPECT_TRUE(check("# check=error=true\nFROM scratch AS A\n").fails());
   EXPECT_FALSE(check("# check=error=true\nFROM scratch\n").fails());
   EXPECT_FALSE(check("# check=error=true;skip=StageNameCasing\nFROM scratch AS A\n").fails());
+  const CheckInput given{.plan = {.arguments = {{"BUILDKIT_DOCKERFILE_CHECK", "skip=FromAsCasing;error=true"}}}};
+  EXPECT_TRUE(check("# check=skip=all\nFROM scratch AS A\n", given).fails());
+  EXPECT_FALSE(check("FROM scratch as a\n", given).fails());
   EXPECT_THAT(check("# check=error=true\nFROM scratch AS A\n").error().message(), HasSubstr("StageNameCasing"));
   EXPECT_THROW(check("# check=skp=all\nFROM scratch\n"), Error);
 }

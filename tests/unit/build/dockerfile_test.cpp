@@ -55,8 +55,8 @@ TEST(DockerfileText, ReadsParserDirectivesOnlyAtTheTop) {
   EXPECT_EQ(file.directive("syntax"), "docker/dockerfile:1");
   EXPECT_EQ(file.directive("check"), "skip=all");
   EXPECT_EQ(file.escape, '\\');
-  EXPECT_THAT(error_of("# escape=\\\n# escape=`\nFROM scratch\n"), HasSubstr("Dockerfile:2:1: the parser directive"));
-  EXPECT_THAT(error_of("# escape=x\nFROM scratch\n"), HasSubstr("invalid escape character \"x\""));
+  EXPECT_THAT(error_of("# escape=\\\n# escape=`\nFROM scratch\n"), HasSubstr("Dockerfile:2:1: only one escape parser directive"));
+  EXPECT_THAT(error_of("# escape=x\nFROM scratch\n"), HasSubstr("invalid escape token \"x\""));
 }
 
 TEST(DockerfileText, TakesFlagsOffTheFront) {

@@ -118,6 +118,15 @@ StageResult load_layout(const Workshop& workshop, const std::string& place, cons
   return result;
 }
 
+Context named_directory(const std::string& name, const std::string& place) {
+  try {
+    return directory_context(place, "");
+  } catch (const Error& error) {
+    throw Error(fmt::format("--build-context {}={}: {}", name, place, error.message()),
+                "it names a directory, docker-image://NAME, oci-layout://DIR or an address");
+  }
+}
+
 void load_origin(Workshop& workshop, const Origin& origin, const std::optional<Platform>& platform, Bases bases) {
   const std::string key = Workshop::key_of(origin);
   if (workshop.images.contains(key) || workshop.named_contexts.contains(origin.name)) {
@@ -144,7 +153,7 @@ void load_origin(Workshop& workshop, const Origin& origin, const std::optional<P
       }
       workshop.named_contexts.emplace(origin.name, fetched_context(workshop.store, place));
     } else {
-      workshop.named_contexts.emplace(origin.name, directory_context(place, ""));
+      workshop.named_contexts.emplace(origin.name, named_directory(origin.name, place));
     }
   }
 }
@@ -176,6 +185,15 @@ std::vector<std::string> triggers_of(const Workshop& workshop, const Stage& stag
   return base == nullptr ? std::vector<std::string>{} : base->config.config.on_build;
 }
 
+// What COPY --from or --mount=from= names was meant to be a stage, perhaps.
+Error missing_source(const Plan& plan, const Instruction& instruction, const Origin& origin, const Error& error) {
+  const bool is_word = origin.kind == Origin::Kind::kImage && origin.name.find_first_of("/:@.") == std::string::npos;
+  const std::string message =
+      is_word ? fmt::format("no stage is called {}, and {}", origin.name, error.message()) : error.message();
+  const std::string near = is_word ? stage_hint(plan, origin.name) : "";
+  return instruction.place.error(message, near.empty() ? error.hint() : near).with_code(error.code());
+}
+
 }  // namespace
 
 void load_bases(Workshop& workshop, Bases bases) {
@@ -200,7 +218,7 @@ void load_bases(Workshop& workshop, Bases bases) {
           try {
             load_origin(workshop, origin, workshop.options.platform, bases);
           } catch (const Error& error) {
-            throw planned.instruction.place.error(error.message(), error.hint()).with_code(error.code());
+            throw missing_source(workshop.plan, planned.instruction, origin, error);
           }
         }
       }

@@ -227,7 +227,11 @@ std::unique_ptr<files::TemporaryDirectory> fetch_git(const image::Store& store, 
   files::make_directories(tree, 0755);
   git(tree, {"init", "-q"});
   git(tree, {"remote", "add", "origin", where.remote});
-  check_out(tree, where);
+  try {
+    check_out(tree, where);
+  } catch (const Error& error) {
+    throw Error(fmt::format("the git repository {} can't be fetched: {}", address, error.message()), error.hint());
+  }
   if (where.submodules && files::exists(tree + "/.gitmodules")) {
     git(tree, {"submodule", "update", "-q", "--init", "--recursive", "--depth", "1"});
   }

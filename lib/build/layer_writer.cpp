@@ -117,7 +117,8 @@ std::vector<std::string> LayerWriter::make_directories(const std::string& path, 
   const std::optional<Tree::Node> node = tree_.find(path);
   if (node) {
     if (!S_ISDIR(node->status.st_mode)) {
-      throw system_error(ENOTDIR, fmt::format("make directory {}", path));
+      throw system_error(ENOTDIR, fmt::format("make directory {}", path))
+          .with_hint("the image has something else of this name there: remove it before, or choose another place");
     }
     return {};
   }

@@ -28,6 +28,9 @@ namespace {
 constexpr int64_t kDefaultPids = 16384;  // a fork bomb in a RUN must not take the machine with it
 
 void refuse_special(const Run& run) {
+  if (run.command.words.empty() && run.command.form == CommandLine::Form::kExec) {
+    throw fail("RUN has no arguments: there is no command to run").with_hint("for example RUN [\"make\", \"install\"]");
+  }
   if (run.security == "insecure") {
     throw fail("--security=insecure is refused: a RUN never gets more power than a container")
         .with_hint("do what needs it outside of the build, or run a container with --privileged");

@@ -1,5 +1,10 @@
 #include "build/source_walk.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "build/glob.h"
@@ -7,14 +12,44 @@
 namespace jigsaw::build {
 namespace {
 
-Error not_found(const CopySource& source, const std::string& shown) {
-  return system_error(ENOENT, fmt::format("\"{}\" not found", shown))
-      .with_hint(source.seen_as ? "it is not in the build context, or .dockerignore leaves it out" : "");
+constexpr size_t kSuggestions = 1000;  // names that are compared with one that is not there
+
+// Why `path` is not there, for one who thinks that it is: it is a link to nothing, it is left out, or another one is meant.
+std::string reason_of_absence(const CopySource& source, const std::string& path) {
+  Tree& tree = *source.tree;
+  const std::string written = tree.resolve(path, Tree::LastLink::kKeep);
+  const Tree::DirectoryHandle around = tree.directory(parent_path(written));
+  if (const auto node = around == nullptr ? std::nullopt : tree.find(around, base_name(written)); node && S_ISLNK(node->status.st_mode)) {
+    return fmt::format("it is a symbolic link to {}, which is not there", text::quoted(tree.read_link(around, base_name(written))));
+  }
+  const std::string missing = tree.resolve(path);
+  const Tree::DirectoryHandle parent = tree.directory(parent_path(missing));
+  const std::string name = base_name(missing);
+  if (parent == nullptr) {
+    return source.seen_as ? fmt::format("the build context has no directory {}", parent_path(missing).substr(1)) : "";
+  }
+  struct stat status {};
+  if (source.seen_as && parent->fd() >= 0 && ::fstatat(parent->fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    return "it is excluded by .dockerignore";
+  }
+  std::vector<std::string> names = tree.list(parent);
+  names.resize(std::min(names.size(), kSuggestions));
+  std::erase_if(names, [&](const std::string& each) {
+    const bool alike = each.size() <= name.size() + 3 && name.size() <= each.size() + 3;
+    return !alike || !tree.find(parent, each);
+  });
+  const std::optional<std::string> near = text::closest(name, names);
+  const std::string there = source.seen_as ? "it is not in the build context" : "";
+  return near ? fmt::format("{}{}did you mean {}?", there, there.empty() ? "" : ": ", *near) : there;
 }
 
-void require(const CopySource& source, const std::string& path, const std::string& shown) {
+Error not_found(const CopySource& source, const std::string& path, const std::string& shown) {
+  return system_error(ENOENT, fmt::format("\"{}\" not found", shown)).with_hint(reason_of_absence(source, path));
+}
+
+void require(const CopySource& source, const std::string& path) {
   if (!source.tree->find(source.tree->resolve(path))) {
-    throw not_found(source, shown);
+    throw not_found(source, path, source.shown);
   }
 }
 
@@ -25,10 +60,10 @@ void require_below(const CopySource& source, const std::string& path) {
     return;
   }
   if (tree.find(tree.resolve(join_path(source.path, path)))) {
-    throw not_found(source, source.shown)
+    throw not_found(source, source.path, source.shown)
         .with_hint("a symbolic link leads to it: --parents takes the path that the link points to");
   }
-  throw not_found(source, source.shown);
+  throw not_found(source, join_path(source.path, path), source.shown);
 }
 
 // All paths that match the pattern's components from `at` on, below `path`.
@@ -149,7 +184,7 @@ std::vector<SourceMatch> find_sources(const CopySource& source) {
   const bool wild = source.names == CopySource::Names::kWildcards && has_wildcards(source.path);
   std::vector<std::string> found;
   if (!wild) {
-    require(source, source.path, source.shown);
+    require(source, source.path);
     found.push_back(source.path);
   } else {
     if (!is_glob(source.path)) {
@@ -164,7 +199,7 @@ std::vector<SourceMatch> find_sources(const CopySource& source) {
     }
     const std::string base = tree.resolve(fixed.empty() ? "/" : fixed);
     if (!tree.find(base)) {
-      throw not_found(source, fixed.empty() ? "/" : fixed);
+      throw not_found(source, fixed, source.shown);
     }
     expand_from(tree, base, parts, at, found);
   }
@@ -173,7 +208,7 @@ std::vector<SourceMatch> find_sources(const CopySource& source) {
     SourceMatch match{tree.resolve(path), base_name(path)};
     const std::optional<Tree::Node> node = tree.find(match.path);
     if (!node) {
-      throw not_found(source, path).with_hint("it is a link to something that does not exist");
+      throw not_found(source, path, path);
     }
     // "--parents */./a": a file has nothing below it that could match.
     if (source.includes.empty() || S_ISDIR(node->status.st_mode)) {

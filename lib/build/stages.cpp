@@ -91,6 +91,17 @@ void check_reference(const Plan& plan, const Stage& stage) {
   }
 }
 
+// Variables of FROM that have no value.
+Error blank(const Plan& plan, const Instruction& instruction, std::string_view what, const std::string& written) {
+  const std::vector<std::string> names = plan.globals.names();
+  std::string near;
+  for (const std::string& name : expand(written, plan.globals, {.escape = plan.escape}).unset) {
+    near = near.empty() ? text::did_you_mean(name, names) : near;
+  }
+  return instruction.place.error(fmt::format("the {} ({}) is blank: it has no value{}", what, written, near),
+                                 "declare it before the first FROM: ARG NAME=value, or give --build-arg NAME=value");
+}
+
 // FROM: filled in, and found among the stages above it.
 Stage start_stage(const Plan& plan, const RecipeStage& written) {
   const Instruction& instruction = written.from;
@@ -101,11 +112,13 @@ Stage start_stage(const Plan& plan, const RecipeStage& written) {
   const std::string as_written = from.image;
   from.image = expand_at(instruction, as_written, plan.globals, plan.escape);
   if (from.image.empty()) {
-    throw instruction.place.error(fmt::format("the base name ({}) is blank: it has no value", as_written),
-                                  "declare it before the first FROM: ARG NAME=value, or give --build-arg NAME=value");
+    throw blank(plan, instruction, "base name", as_written);
   }
   if (!from.platform.empty()) {
     const std::string platform = expand_at(instruction, from.platform, plan.globals, plan.escape);
+    if (platform.empty()) {
+      throw blank(plan, instruction, "platform", from.platform);
+    }
     try {
       stage.platform = parse_platform(platform);
     } catch (const Error& error) {
@@ -146,8 +159,8 @@ Origin copy_origin(const Plan& plan, const Copy& copy, const Instruction& instru
   if (const std::optional<uint64_t> number = text::to_u64(copy.from)) {
     if (*number >= plan.stages.size()) {
       throw instruction.place.error(
-          fmt::format("invalid stage index {}: there are {} stages, counted from 0", *number, plan.stages.size()),
-          "name the stage with FROM … AS name, then COPY --from=name");
+          fmt::format("invalid stage index {}: the last stage is number {}", *number, plan.stages.size() - 1),
+          "they are counted from 0; name the stage with FROM … AS name, then COPY --from=name");
     }
     return {.kind = Origin::Kind::kStage, .stage = *number};
   }

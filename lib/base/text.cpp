@@ -242,7 +242,8 @@ std::optional<std::string> closest(std::string_view word, std::span<const std::s
       found = candidate;
     }
   }
-  return found ? found : continued(shown, candidates);
+  const auto whole = found && best <= 1 ? std::nullopt : continued(shown, candidates);
+  return whole && (!found || whole->starts_with(shown)) ? whole : found;
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {

@@ -45,8 +45,9 @@ TEST(Text, ClosestFindsSlipsOnly) {
   EXPECT_EQ(text::closest("rum", names), "run");
   EXPECT_EQ(text::closest("imagse", names), "images");
   EXPECT_FALSE(text::closest("frobnicate", names));
-  const std::vector<std::string> flags = {"--memory-swap", "--memory", "--env", "--env-file"};
-  EXPECT_EQ(text::closest("--mem", flags), "--memory") << "the shortest that goes on so";
+  const std::vector<std::string> flags = {"--memory-swap", "--memory", "--env", "--env-file", "--rm"};
+  EXPECT_EQ(text::closest("--mem", flags), "--memory") << "the shortest that goes on so, although --rm is nearer";
+  EXPECT_EQ(text::closest("--mr", flags), "--rm");
   EXPECT_EQ(text::closest("--environment", flags), "--env") << "the longest that begins so";
   EXPECT_FALSE(text::closest("--x", flags));
 }

@@ -46,6 +46,9 @@ std::string kept_changes(const std::string& changes, const std::string& layers) 
   if (!layers.empty() && (place + "/").starts_with(absolute(layers) + "/")) {
     throw fail("{} lies in {}: it would become a layer itself", changes, layers).with_hint("keep changes beside the layers");
   }
+  if (files::exists(place) && !files::is_directory(place)) {
+    throw fail("{} is not a directory", changes).with_hint("changes are kept in a directory, which is made if it is not there");
+  }
   if (files::is_directory(place + "/work")) {
     for (const std::string& name : files::list(place + "/work")) {
       if (name != "work" && name != "index") {  // the kernel's, of a run that was killed

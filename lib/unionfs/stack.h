@@ -15,7 +15,7 @@ namespace jigsaw::unionfs {
 std::vector<std::string> layers_in(const std::string& layers);
 
 // The absolute path of a directory that changes are to be kept in. Throws if it lies among `layers` ("" if they are no
-// directory of ours), where it would become a layer itself, or if its `work`, which a run empties and removes, holds files.
+// directory of ours), where it would become a layer itself, if it is no directory, or if its `work`, which a run empties and removes, holds files.
 std::string kept_changes(const std::string& changes, const std::string& layers = "");
 
 // The overlay of `layers` and `changes`, whose upper and work directories are made if needed; the upper gets the owner

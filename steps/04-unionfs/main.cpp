@@ -104,7 +104,7 @@ int main(int argc, char** argv) {
   Options options;
   return cli::run_main(argc, argv, {"04-unionfs", "run a program on layers"}, [&](CLI::App& app) {
     CLI::App* run_command = app.add_subcommand("run", "run a program on the layers in LAYERS");
-    run_command->add_option("--changes", options.changes, "keep its changes in this directory");
+    run_command->add_option("--changes", options.changes, "keep its changes in this directory")->check(cli::refuse_empty);
     cgroups::add_cgroup_options(*run_command, options.cgroup);
     namespaces::add_namespace_options(*run_command, options.namespaces);
     process::add_program_options(*run_command, options.program);

@@ -126,7 +126,7 @@ int main(int argc, char** argv) {
     app.add_option("--root", options.root, "where images are kept (default /var/lib/jigsaw, rootless ~/.local/share/jigsaw)")
         ->check(cli::refuse_empty);
     CLI::App* run_command = app.add_subcommand("run", "run an image's program, or another one in it");
-    run_command->add_option("--changes", options.changes, "keep its changes in this directory");
+    run_command->add_option("--changes", options.changes, "keep its changes in this directory")->check(cli::refuse_empty);
     cgroups::add_cgroup_options(*run_command, options.cgroup);
     namespaces::add_namespace_options(*run_command, options.namespaces);
     process::add_program_options(*run_command, options.program);

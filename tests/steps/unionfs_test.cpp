@@ -73,6 +73,8 @@ TEST_F(UnionfsStep, ChangesAreKeptOnlyWhereTheyHarmNothing) {
   for (const BadInput& input : {
            BadInput{"", {"run", "--changes", layers, layers, "true"}, 125, "it would become a layer itself", "beside the layers"},
            BadInput{"", {"run", "--changes", layers + "/../layers/9-new", layers, "true"}, 125, "it would become a layer", ""},
+           BadInput{"", {"run", "--changes=", layers, "true"}, 125, "--changes: its value is empty", "--help"},
+           BadInput{"", {"run", "--changes", "/etc/passwd", layers, "true"}, 125, "/etc/passwd is not a directory", "in a directory"},
            BadInput{"", {"run", "--changes", room("mine"), layers, "true"}, 125, "/mine/work holds files already", "another one"}}) {
     check_bad_input("04-unionfs", input);
   }

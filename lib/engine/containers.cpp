@@ -160,7 +160,11 @@ std::string changes(const Paths& paths, const std::string& id) { return fmt::for
 std::optional<files::Lock> lock_running(const Paths& paths, const std::string& id) {
   const std::string locks = paths.run_root + "/locks";
   if (!files::is_directory(locks)) {
-    files::make_directories(paths.run_root, 0700);
+    try {
+      files::make_directories(paths.run_root, 0700);
+    } catch (Error& error) {
+      throw std::move(error).with_hint("choose another place for the states of running containers, with --run-root DIR");
+    }
     files::spread_below(paths.run_root);
     files::make_directories(locks, 0700);
   }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "engine/names.h"
 #include "process/exec.h"
 #include "rootfs/masks.h"
 
@@ -47,6 +48,9 @@ runtime::MountPoint tmpfs(const std::string& text) {
   const size_t colon = text.find(':');
   runtime::MountPoint mount;
   mount.destination = text.substr(0, colon);
+  if (!mount.destination.starts_with('/')) {
+    throw Error(fmt::format("--tmpfs needs an absolute path, not {}", text::quoted(text)), "write it like /tmp or /tmp:size=64m");
+  }
   mount.type = "tmpfs";
   mount.source = "tmpfs";
   std::vector<std::string> words = {"nosuid", "nodev", "noexec"};
@@ -119,6 +123,22 @@ std::map<std::string, std::string> sysctls_of(const RunOptions& options) {
 }
 
 }  // namespace
+
+void validate(const RunOptions& options) {
+  if (!options.name.empty()) {
+    check_name(options.name);
+  }
+  namespaces_of(options);
+  cgroups::parse_limits(options.limits);
+  security::adjust(0, options.add_capabilities, options.drop_capabilities);
+  sysctls_of(options);
+  for (const std::string& limit : options.ulimits) {
+    security::parse_ulimit(limit);
+  }
+  for (const std::string& text : options.tmpfs) {
+    tmpfs(text);
+  }
+}
 
 Volume parse_volume(const std::string& text) {
   const std::vector<std::string_view> parts = text::split(text, ':');

@@ -48,6 +48,9 @@ struct RunOptions {
   bool privileged = false;
 };
 
+// Throws for what is wrong whatever the image is: before one is fetched.
+void validate(const RunOptions& options);
+
 // Entry point and arguments as docker combines them: an entry point given by the user drops the image's Cmd. Throws if
 // nothing is left to run.
 std::vector<std::string> command_of(const image::RunConfig& config, const RunOptions& options);

@@ -92,6 +92,9 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
       {{"run", "--memory", "lots", "jigsaw/base", "true"}, "--memory must be a size"},
       {{"run", "--memory", "", "jigsaw/base", "true"}, "--memory: its value is empty"},
       {{"run", "--cpus", "-1", "jigsaw/base", "true"}, "--cpus"},
+      {{"run", "--memory", "jigsaw/base", "true"}, "--memory must be a size, not \"jigsaw/base\""},
+      {{"run", "--tmpfs", "here", "jigsaw/base", "true"}, "--tmpfs needs an absolute path, not \"here\""},
+      {{"run", "--sysctl", "x", "localhost:1/x", "true"}, "--sysctl must be KEY=value"},
       {{"run", "--pids-limit", "many", "jigsaw/base", "true"}, "--pids-limit"},
       {{"run", "--network", "mars", "jigsaw/base", "true"}, "unknown network \"mars\""},
       {{"run", "--cap-add", "FLY", "jigsaw/base", "true"}, "FLY"},
@@ -100,6 +103,7 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
       {{"run", "--name", "../x", "jigsaw/base", "true"}, "can't be the name of a container"},
       {{"exec", "nobody", "true"}, "no such container"},
       {{"rm", "nobody"}, "no such container"},
+      {{"inspect", "nobody"}, "no such image or container: \"nobody\""},
   };
   for (const auto& each : cases) {
     const Result result = jigsaw(each.arguments);
@@ -110,6 +114,12 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
     EXPECT_LE(text::lines(result.err).size(), 2U) << result.err;
   }
   EXPECT_EQ(jigsaw({"ps", "--all", "--quiet"}).out, "") << "a container of a refused run stayed";
+  const Result forced = jigsaw({"rm", "--force", "nobody"});
+  EXPECT_EQ(forced.code, 0);
+  EXPECT_EQ(forced.err, "jigsaw: warning: no such container: \"nobody\"\n");
+  const Result place = run({bin("jigsaw"), "--root", room("root"), "--run-root", "/etc/passwd", "run", "jigsaw/base", "true"});
+  EXPECT_EQ(place.err, "jigsaw: error: make directory /etc/passwd: Not a directory\n"
+                       "  hint: choose another place for the states of running containers, with --run-root DIR\n");
 }
 
 TEST_F(Jigsaw, AMisspeltImageIsMetWithTheNearestThatIsHere) {

@@ -78,6 +78,9 @@ json::Value inspected(const image::Store& store, const std::string& name, const 
       }
     }
   }
+  if (type.empty() && !image::find_named(store, name)) {
+    throw Error(fmt::format("no such image or container: {}", text::quoted(name)), "jigsaw images and jigsaw ps --all list them");
+  }
   return image_value(store, image::named(store, name), name);
 }
 

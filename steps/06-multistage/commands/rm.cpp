@@ -3,6 +3,7 @@
 
 #include "base/cli.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "commands/commands.h"
 #include "engine/run.h"
 
@@ -19,11 +20,18 @@ int rm(const RmOptions& options) {
   const engine::Paths places = paths();
   std::vector<engine::Container> wanted;
   for (const std::string& name : options.names) {
-    wanted.push_back(engine::find(places, name));  // all must exist before the first is removed
+    try {
+      wanted.push_back(engine::find(places, name));  // all must exist before the first is removed
+    } catch (const Error& error) {
+      if (!options.force) {
+        throw;
+      }
+      log::warning("{}", error.message());  // that it is gone is all that was wanted
+    }
   }
   if (options.all) {
     wanted = engine::list(places);
-  } else if (wanted.empty()) {
+  } else if (options.names.empty()) {
     throw Error("the container to remove is missing",
                 "give names or ids, or --all; jigsaw ps --all lists them");
   }
@@ -49,7 +57,7 @@ void add_rm(CLI::App& app) {
   static RmOptions options;
   CLI::App* command = app.add_subcommand("rm", "remove containers");
   command->add_option("CONTAINER", options.names, "names or ids");
-  command->add_flag("-f,--force", options.force, "kill those that run");
+  command->add_flag("-f,--force", options.force, "kill those that run; and if it is not there");
   command->add_flag("-a,--all", options.all, "all that do not run");
   cli::on_run(*command, [] { return rm(options); });
 }

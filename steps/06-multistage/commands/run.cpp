@@ -80,6 +80,7 @@ void finish(Words& words) {
                   "no-new-privileges and seccomp=unconfined are known");
     }
   }
+  engine::validate(o);
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ Tag named(const Store& store, const std::string& text, const std::string& hint) 
   }
   const auto near = nearest_name(store, text);
   throw Error(fmt::format("no such image: {}{}", text::quoted(text), near ? fmt::format(", did you mean '{}'?", *near) : ""),
-              hint.empty() ? fmt::format("fetch it with: jigsaw pull {}", text::printable_line(text)) : hint);
+              hint.empty() ? fmt::format("the command 'pull {}' fetches it", text::printable_line(text)) : hint);
 }
 
 Image named_image(const Store& store, const std::string& text) {

@@ -110,7 +110,7 @@ TEST_F(ImageCommands, AnImageThatCannotBeRemovedKeepsNoOther) {
 TEST_F(ImageCommands, MistakesGiveOneLineAndAHint) {
   const test::Result missing = jigsaw({"unpack", "nosuch", place_.path() + "/x"});
   EXPECT_EQ(missing.code, 125);
-  EXPECT_THAT(missing.err, HasSubstr("hint: fetch it with"));
+  EXPECT_THAT(missing.err, HasSubstr("hint: the command 'pull "));
   EXPECT_EQ(jigsaw({"tag", "jigsaw/base", "upper/CASE"}).code, 125);
   EXPECT_EQ(jigsaw({"inspect", "-f", "{{nonsense}}", "jigsaw/base"}).code, 125);
 }

@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cgroups/cgroup.h"
+#include "cgroups/tree.h"
 
 namespace jigsaw::cgroups {
 namespace {
@@ -37,19 +38,29 @@ class Patience {
   std::chrono::microseconds pause_{50};
 };
 
-void collect(const std::string& directory, std::set<pid_t>& found) {
-  const auto table = files::read_if_exists(directory + "/cgroup.procs");
-  if (!table) {
-    return;
-  }
-  for (const std::string_view line : text::lines(*table)) {
-    if (const auto pid = text::to_u64(text::trim(line)); pid && *pid != 0) {
-      found.insert(static_cast<pid_t>(*pid));
+// In a threaded cgroup, which a container may make of its own, only threads can be read; each stands for its process.
+std::string members(int cgroup) {
+  const std::string directory = fmt::format("/proc/self/fd/{}", cgroup);
+  try {
+    return files::read_if_exists(directory + "/cgroup.procs").value_or("");
+  } catch (const Error& error) {
+    if (error.error_number() != EOPNOTSUPP) {
+      throw;
     }
+    return files::read_if_exists(directory + "/cgroup.threads").value_or("");
   }
-  for (const std::string& name : files::list_directories(directory)) {
-    collect(fmt::format("{}/{}", directory, name), found);
-  }
+}
+
+void collect(const std::string& directory, std::set<pid_t>& found) {
+  const auto enter = [&](int cgroup) {
+    const std::string table = members(cgroup);
+    for (const std::string_view line : text::lines(table)) {
+      if (const auto pid = text::to_u64(text::trim(line)); pid && *pid != 0) {
+        found.insert(static_cast<pid_t>(*pid));
+      }
+    }
+  };
+  walk(directory, enter, {});
 }
 
 bool is_v2(const Place& place) { return place.hierarchy.version == Version::kV2; }
@@ -146,10 +157,8 @@ void Cgroup::signal_all(int signal) const {
 void Cgroup::kill(std::chrono::milliseconds patience) const {
   const Place* unified = find("unified");
   const Place* freezer = find("freezer");
-  if (unified != nullptr) {
-    sys::try_write_file_at(unified->fd.get(), "cgroup.kill", "1", unified->directory + "/cgroup.kill",
-                           "SIGKILL to all of them at once, also to those that are just being born");
-  }
+  const bool at_once = unified != nullptr && sys::try_write_file_at(unified->fd.get(), "cgroup.kill", "1", unified->directory + "/cgroup.kill",
+                                                                    "SIGKILL to all of them at once, also to those that are just being born") == 0;
   Patience time(patience);
   while (true) {
     if (freezer != nullptr && freezer_state(*freezer) != "THAWED" && freezer_state(*freezer) != "") {
@@ -159,7 +168,7 @@ void Cgroup::kill(std::chrono::milliseconds patience) const {
     if (left.empty()) {
       return;
     }
-    if (unified == nullptr || !files::exists(unified->directory + "/cgroup.kill") || !is_v2(*freezer)) {
+    if (!at_once || freezer == nullptr || !is_v2(*freezer)) {
       for (const pid_t pid : left) {
         sys::kill(pid, SIGKILL, "the cgroup has to become empty");
       }

@@ -108,6 +108,43 @@ void inherit_cpuset(int parent, int child, const std::string& shown) {
   }
 }
 
+void walk(const std::string& directory, const std::function<void(int cgroup)>& enter,
+          const std::function<void(int parent, const std::string& name)>& leave) {
+  struct Level {
+    std::string name;
+    std::vector<std::string> below;  // that are still to be entered
+  };
+  std::vector<Level> levels;
+  Fd here;
+  const auto arrive_at = [&](Fd cgroup, const std::string& name) {
+    if (cgroup) {  // else it is gone
+      here = std::move(cgroup);
+      if (enter) {
+        enter(here.get());
+      }
+      levels.push_back({name, files::list_directories(fmt::format("/proc/self/fd/{}", here.get()))});
+    }
+  };
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  arrive_at(Fd(::open(directory.c_str(), kFlags)), directory);
+  while (!levels.empty()) {
+    if (!levels.back().below.empty()) {
+      const std::string name = std::move(levels.back().below.back());
+      levels.back().below.pop_back();
+      arrive_at(Fd(::openat(here.get(), name.c_str(), kFlags)), name);
+      continue;
+    }
+    const std::string name = std::move(levels.back().name);
+    levels.pop_back();
+    if (!levels.empty()) {
+      here = files::open_at(here.get(), "..", kFlags);
+      if (leave) {
+        leave(here.get(), name);
+      }
+    }
+  }
+}
+
 void remove_directory(const std::string& directory, std::chrono::steady_clock::time_point deadline) {
   auto pause = std::chrono::microseconds(50);
   while (true) {
@@ -118,9 +155,7 @@ void remove_directory(const std::string& directory, std::chrono::steady_clock::t
     if (number != EBUSY && number != ENOTEMPTY) {
       throw system_error(number, fmt::format("remove the cgroup {}", directory));
     }
-    for (const std::string& name : files::list_directories(directory)) {
-      remove_directory(fmt::format("{}/{}", directory, name), deadline);
-    }
+    walk(directory, {}, [](int parent, const std::string& name) { sys::try_rmdirat(parent, name, name, "a cgroup within it"); });
     if (std::chrono::steady_clock::now() > deadline) {
       throw system_error(number, fmt::format("remove the cgroup {}", directory))
           .with_hint(fmt::format("processes are still in it: cat {}/cgroup.procs", directory));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,12 @@ std::optional<Place> open_place(const Hierarchy& hierarchy, std::string_view pat
 void enable_controllers(const Place& parent, const std::vector<std::string>& wanted);
 // v1: a new cpuset has no CPUs and no memory nodes, and nobody may enter it: copies its parent's.
 void inherit_cpuset(int parent, int child, const std::string& shown);
+
+// Calls `enter` with a descriptor of a cgroup's directory, then of each below it, and `leave` with the parent and the name of each
+// below it, the deepest first. It goes by one descriptor, down and by "..": what a container makes in its own cgroup may be
+// deeper than a path is long or than there are descriptors.
+void walk(const std::string& directory, const std::function<void(int cgroup)>& enter,
+          const std::function<void(int parent, const std::string& name)>& leave);
 
 // rmdir(2) with the cgroups below, trying again until `deadline` while the kernel says that it is busy.
 void remove_directory(const std::string& directory, std::chrono::steady_clock::time_point deadline);

@@ -118,6 +118,31 @@ void lead_into(Target& target, const Process& process) {
   become_program(process, program, target.filter, [&](int listener) { announce(target, listener); }, options.preserve_fds);
 }
 
+// cgroup v2 lets nobody into a cgroup that hands controllers on to others below it. A first process that manages cgroups
+// itself, as systemd does, has left the container's for one of these: there is room beside it.
+cgroups::Cgroup beside_first(const State& state) {
+  cgroups::Cgroup beside = cgroups::Cgroup::of_process(cgroups::read_layout().only(cgroups::Version::kV2), state.pid);
+  if (!beside.path().starts_with(state.cgroup + "/")) {
+    throw fail("no process can be added to the cgroup {} of container {}, and its first process is in none below it", state.cgroup, state.id);
+  }
+  return beside;
+}
+
+process::Child spawn_into(Target& target, const Process& process, const ExecOptions& options) {
+  const auto spawn = [&](int cgroup) {
+    return process::spawn({.cgroup = cgroup, .by_way_of = [&] { lead_into(target, process); }, .why = "a further process for the container"},
+                          [&](process::Gate& gate) -> int { become_process(target, process, options, gate); });
+  };
+  try {
+    return spawn(target.cgroup.unified());
+  } catch (const Error& error) {
+    if (error.error_number() != EBUSY || !options.cgroup.empty() || target.cgroup.unified() < 0) {
+      throw;
+    }
+  }
+  return spawn(beside_first(target.state).unified());
+}
+
 void hand_out(const ExecOptions& options, const process::Child& child) {
   if (!options.pid_file.empty()) {
     files::replace(options.pid_file, std::to_string(child.pid()), {.mode = 0644, .sync = false});
@@ -142,9 +167,7 @@ process::ExitStatus exec(const Process& process, const ExecOptions& options) {
     guard.emplace();
   }
   Target target = find_target(options);
-  process::Child child = process::spawn({.cgroup = target.cgroup.unified(), .by_way_of = [&] { lead_into(target, process); },
-                                         .why = "a further process for the container"},
-                                        [&](process::Gate& gate) -> int { become_process(target, process, options, gate); });
+  process::Child child = spawn_into(target, process, options);
   if (target.listener) {
     const pid_t pid = child.pid();
     check(::write(target.pid.write_end.get(), &pid, sizeof pid), "tell the program's process its pid");

@@ -1,5 +1,7 @@
 #include "security/seccomp_cache.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -67,6 +69,17 @@ std::optional<SeccompProgram> parse_saved(std::string_view bytes, std::optional<
   return program;
 }
 
+// Nothing if it is not there, or if another user may have written it: a state root may lie where others have a hand in it.
+std::optional<std::string> read_own(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat status {};
+  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != ::geteuid() ||
+      (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return std::nullopt;
+  }
+  return files::read_fd(file.get(), path);
+}
+
 std::string entry_for(const std::string& directory, const std::string& rules) {
   return fmt::format("{}/{:016x}", directory, fnv1a(rules));
 }
@@ -83,7 +96,7 @@ std::optional<SeccompProgram> take_cached(const std::string& directory, const st
     return std::nullopt;
   }
   const std::string entry = entry_for(directory, rules);
-  const auto bytes = files::read_if_exists(entry);
+  const auto bytes = read_own(entry);
   auto found = bytes ? parse_saved(*bytes, rules) : std::nullopt;
   if (found) {
     found->cached_at = entry;
@@ -113,7 +126,7 @@ void save(const SeccompProgram& program, const std::string& path) {
 }
 
 std::optional<SeccompProgram> load_saved(const std::string& path) {
-  const auto bytes = files::read_if_exists(path);
+  const auto bytes = read_own(path);
   return bytes ? parse_saved(*bytes, std::nullopt) : std::nullopt;
 }
 

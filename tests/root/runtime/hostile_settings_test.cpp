@@ -1,0 +1,52 @@
+// Settings that are strange but legal, or look as if they were: limits that leave nothing, maps that map nothing, words that
+// paint on the caller's terminal, and files of others where ours are looked for.
+#include "bundle.h"
+
+namespace jigsaw::runtime {
+namespace {
+
+class Settings : public Bundle {
+ protected:
+  test::Result run_in(const std::string& states) const {
+    return test::sh(test::bin("jigsaw-oci") + " --root " + states + " run --bundle " + bundle() + " " + kId);
+  }
+  void refuse(const std::vector<std::string>& calls) {
+    config["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ALLOW"},
+                                  {"syscalls", {{{"names", calls}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", 1}}}}};
+    write();
+  }
+};
+
+TEST_F(Settings, FiltersThatAnotherUserHasPutIntoTheCacheAreNotTaken) {
+  const std::string states = bundle() + "/open";  // as /tmp is
+  const std::string cache = states + "/.seccomp";
+  script("echo x > /tmp/x && echo unfiltered");
+  config["root"]["readonly"] = false;
+  std::filesystem::create_directory(root("tmp"));
+  const auto compiled = [&](const std::vector<std::string>& calls) {
+    refuse(calls);
+    run_in(states);
+    const std::string name = files::list(cache).at(0);
+    std::string text = files::read(cache + "/" + name);
+    std::filesystem::remove_all(states);
+    return std::pair{name, std::move(text)};
+  };
+  const auto harmless = compiled({"acct"}).second;
+  const auto [name, wanted] = compiled({"open", "openat"});
+  const auto rules = [](const std::string& text) {  // "FLAGS NOTIFIES LENGTH\n", rules of that length, instructions
+    const size_t line = text.find('\n') + 1;
+    return line + std::stoul(text.substr(text.rfind(' ', line) + 1));
+  };
+  for (const char* owner : {"1234", "0"}) {
+    std::filesystem::remove_all(states);
+    files::make_directories(cache, 0700);
+    files::replace(cache + "/" + name, wanted.substr(0, rules(wanted)) + harmless.substr(rules(harmless)), {.mode = 0666});
+    test::sh(std::string("chown -R ") + owner + " " + cache + "; chmod 1777 " + states + " " + cache);
+    const auto result = run_in(states);
+    EXPECT_EQ(result.out, "") << owner;
+    EXPECT_NE(result.code, 0) << owner;
+  }
+}
+
+}  // namespace
+}  // namespace jigsaw::runtime

@@ -109,6 +109,8 @@ void check_paths(const Spec& spec) {
     need(!mount.destination.empty(), "a mount without a destination");
     need(mount.id_maps.uids.empty() == mount.id_maps.gids.empty(),
          fmt::format("mount {}: uidMappings and gidMappings belong together", mount.destination));
+    need(!mount.id_map || !mount.id_maps.uids.empty() || !spec.id_maps.uids.empty(),
+         fmt::format("mount {}: idmap without uidMappings and gidMappings, neither of its own nor of the container", mount.destination));
   }
   for (const rootfs::Device& device : spec.devices) {
     need(device.path.starts_with('/'), fmt::format("device {} must be an absolute path", text::quoted(device.path)));

@@ -48,5 +48,14 @@ TEST_F(Settings, FiltersThatAnotherUserHasPutIntoTheCacheAreNotTaken) {
   }
 }
 
+TEST_F(Settings, AMountIsNotShownUnshiftedWhereAMapWasAskedFor) {
+  config["process"]["args"] = {"true"};
+  for (const char* word : {"idmap", "ridmap"}) {
+    config["mounts"].push_back({{"destination", "/m"}, {"type", "bind"}, {"source", "/etc"}, {"options", {"bind", word}}});
+    EXPECT_NE(run().err.find("idmap without uidMappings"), std::string::npos);
+    config["mounts"].erase(config["mounts"].size() - 1);
+  }
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

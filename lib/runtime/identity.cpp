@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -17,11 +18,13 @@
 #include "base/explain.h"
 #include "base/files.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "process/exec.h"
 #include "process/signals.h"
 #include "runtime/kernel_check.h"
 #include "runtime/scheduling.h"
 #include "runtime/setup.h"
+#include "security/seccomp_passes.h"
 #include "security/user.h"
 
 namespace jigsaw::runtime {
@@ -114,6 +117,27 @@ void set_labels(const Process& process) {
 
 namespace {
 
+// We open some ourselves until the program runs: a limit below that is the last thing to be set, which takes no right.
+constexpr uint64_t kOurDescriptors = 64;
+
+bool waits(const security::Rlimit& limit) { return limit.resource == RLIMIT_NOFILE && limit.soft < kOurDescriptors; }
+
+std::vector<security::Rlimit> first_limits(const Process& process) {
+  std::vector<security::Rlimit> limits;
+  for (const security::Rlimit& limit : process.rlimits) {
+    if (!waits(limit) || limit.hard >= kOurDescriptors) {
+      limits.push_back(waits(limit) ? security::Rlimit{limit.resource, limit.hard, limit.hard} : limit);  // to raise it takes one
+    }
+  }
+  return limits;
+}
+
+std::vector<security::Rlimit> last_limits(const Process& process) {
+  std::vector<security::Rlimit> limits = process.rlimits;
+  std::erase_if(limits, [](const security::Rlimit& limit) { return !waits(limit); });
+  return limits;
+}
+
 std::vector<std::string> with_home(const Process& process) {
   std::vector<std::string> environment = process.env;
   if (process::find_variable(environment, "HOME") == nullptr) {
@@ -135,7 +159,7 @@ std::string find(const Process& process) {
   } catch (Error& error) {
     // Engines tell "not found" from other failures by these words.
     throw error.code() == kExitNotFound && process.args.front().find('/') == std::string::npos
-        ? Error(fmt::format("exec: \"{}\": executable file not found in $PATH", process.args.front()), error.hint(), error.code())
+        ? Error(fmt::format("exec: {}: executable file not found in $PATH", text::quoted(process.args.front())), error.hint(), error.code())
         : error;
   }
 }
@@ -143,10 +167,10 @@ std::string find(const Process& process) {
 void check_executable(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
-    throw system_error(errno, fmt::format("exec: \"{}\"", path)).with_code(errno == ENOENT || errno == ENOTDIR ? kExitNotFound : kExitNotExecutable);
+    throw system_error(errno, fmt::format("exec: {}", text::quoted(path))).with_code(errno == ENOENT || errno == ENOTDIR ? kExitNotFound : kExitNotExecutable);
   }
   if (!S_ISREG(status.st_mode) || ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) != 0) {
-    throw system_error(EACCES, fmt::format("exec: \"{}\"", path)).with_code(kExitNotExecutable);
+    throw system_error(EACCES, fmt::format("exec: {}", text::quoted(path))).with_code(kExitNotExecutable);
   }
 }
 
@@ -159,7 +183,7 @@ Program become_user(const Process& process, const Spec& spec, const std::optiona
     check(::personality(*spec.personality), "set the personality");
   }
   const bool early = try_chdir(process.cwd);
-  security::set_rlimits(0, process.rlimits);
+  security::set_rlimits(0, first_limits(process));
   if (process.uid != 0) {
     give_pipes_to(process.uid, process.gid);
   }
@@ -187,6 +211,19 @@ Program become_user(const Process& process, const Spec& spec, const std::optiona
   return {std::move(path), std::move(environment)};
 }
 
+bool load_filter_early(const Process& process, const Spec& spec, const std::optional<security::SeccompProgram>& filter) {
+  static constexpr long kStillToCome[] = {
+      SYS_capset, SYS_prctl, SYS_sendmsg, SYS_recvmsg, SYS_close, SYS_accept4, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_close_range,
+      SYS_prlimit64, SYS_execve, SYS_exit_group, SYS_read, SYS_write, SYS_mmap, SYS_munmap, SYS_mremap, SYS_brk, SYS_madvise};
+  if (!loads_with_privilege(process, filter) || filter->notifies || !spec.hooks.start_container.empty() ||
+      !security::lets_through(*filter, kStillToCome)) {
+    return false;
+  }
+  security::load(*filter);
+  security::set_capabilities(security::grantable(process.capabilities.value_or(security::Capabilities{})));
+  return true;
+}
+
 void become_program(const Process& process, const Program& program,
                     const std::optional<security::SeccompProgram>& filter,
                     const std::function<void(int listener)>& tell_agent, int preserve_fds) {
@@ -196,14 +233,14 @@ void become_program(const Process& process, const Program& program,
     return explain::Call{"close_range", fmt::format("{}, ~0U, CLOSE_RANGE_CLOEXEC", STDERR_FILENO + 1 + preserve_fds), ""};
   });
   check(rc, "keep descriptors from the program");
+  security::set_rlimits(0, last_limits(process));
   if (filter) {
     const Fd listener = security::load(*filter);
     if (listener && tell_agent) {
       tell_agent(listener.get());
     }
     if (loads_with_privilege(process, filter)) {
-      const security::Capabilities wanted = process.capabilities.value_or(security::Capabilities{});
-      security::set_capabilities(security::grantable(wanted));
+      security::set_capabilities(security::grantable(process.capabilities.value_or(security::Capabilities{})));
     }
   }
   sys::execve(program.path, process.args, program.environment, "the container's first process becomes the program");

@@ -60,9 +60,9 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   if (spec.has(CLONE_NEWUSER)) {
     become_root_of_user_namespace();
   }
+  set_clocks(spec);  // before the mounts: a /proc that is joined with them may be what others made of it
   enter_mount_namespace(prepared.joined);
   ::umask(022);  // what is made inside for others to see is not hidden from them, whatever our caller's umask
-  set_clocks(spec);
   set_names(spec);
   if (spec.has_new(CLONE_NEWNET)) {
     namespaces::bring_up_loopback();
@@ -100,6 +100,8 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   if (prepared.start_socket || prepared.entered_last != nullptr) {
     hide_environment();
   }
+  static const std::optional<security::SeccompProgram> loaded;
+  const std::optional<security::SeccompProgram>* filter = &prepared.filter;
   if (prepared.entered_last != nullptr) {
     pid = gate.go_on_in_successor("the pid namespace is entered by being born in it");
     sys::setsid("the container does not share the session of a process that is gone");
@@ -110,6 +112,9 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
   if (process != nullptr) {
     console.become_controlling_terminal();
     handed_over = console.master_if_any();
+    if (prepared.entered_last != nullptr && load_filter_early(*process, spec, prepared.filter)) {
+      filter = &loaded;
+    }
   }
   gate.reach(kStopCreated, handed_over);
   console.close_master();
@@ -122,7 +127,7 @@ void become_container(const Prepared& prepared, process::Gate& gate) {
     die_with_parent();
   }
   run_hooks(spec.hooks.start_container, hook_state(prepared), {"startContainer", "", HookStage::Where::kContainer});
-  become_program(*process, program, prepared.filter,
+  become_program(*process, program, *filter,
                  [&](int listener) { announce_to_agent(prepared, pid, listener); }, prepared.surroundings.preserve_fds);
 }
 

@@ -57,5 +57,30 @@ TEST_F(Settings, AMountIsNotShownUnshiftedWhereAMapWasAskedFor) {
   }
 }
 
+TEST_F(Settings, ALimitOfDescriptorsBelowWhatWeNeedHoldsForTheProgramOnly) {
+  config["root"]["readonly"] = false;
+  config["process"]["rlimits"] = {{{"type", "RLIMIT_NOFILE"}, {"soft", 3}, {"hard", 3}}};
+  config["hooks"]["startContainer"] = {{{"path", "/bin/true"}}};
+  script("ulimit -n; cat /etc/passwd 2>/dev/null || echo no more");
+  files::replace(root("etc/passwd"), "", {.mode = 0644});
+  EXPECT_EQ(run().out, "3\nno more\n");
+  config["process"]["args"] = {"sleep", "60"};
+  write();
+  ASSERT_EQ(oci_detached("create --bundle " + bundle() + " " + kId), 0);
+  const auto started = oci({"start", kId});
+  EXPECT_EQ(started.code, 0) << started.err;
+  EXPECT_EQ(nlohmann::json::parse(oci({"state", kId}).out)["status"], "running");
+}
+
+TEST_F(Settings, WordsOfAnImageDoNotPaintOnTheTerminal) {
+  for (const char* program : {"\x1b]0;evil\x07\nlevel=error", "/\x1b[2J"}) {
+    config["process"]["args"] = {program};
+    const auto result = run();
+    EXPECT_EQ(result.code, 127);
+    EXPECT_EQ(result.err.find('\x1b'), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("\\x1b"), std::string::npos) << result.err;
+  }
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

@@ -16,9 +16,11 @@
 namespace jigsaw::rootfs {
 namespace {
 
-struct Pair {
+// A directory on the way down: as many are open as the tree is deep, however wide it is.
+struct Level {
   Fd from;
   Fd to;
+  std::vector<std::string> below;  // directories that are still to be copied
 };
 
 void copy_owner_and_mode(int from, int to) {
@@ -43,28 +45,44 @@ void copy_link(int from_directory, int to_directory, const std::string& name, co
   check(::fchownat(to_directory, name.c_str(), status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW), "copy the owner of {}", name);
 }
 
+// Copies what is in a directory, and makes the directories in it, whose names it gives.
+std::vector<std::string> copy_entries(int from, int to) {
+  std::vector<std::string> directories;
+  copy_owner_and_mode(from, to);
+  for (const std::string& name : files::list_fd(from)) {
+    struct stat status {};
+    check(::fstatat(from, name.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat {}", name);
+    if (S_ISDIR(status.st_mode)) {
+      check(::mkdirat(to, name.c_str(), 0700), "make directory {}", name);
+      directories.push_back(name);
+    } else if (S_ISREG(status.st_mode)) {
+      copy_file(from, to, name);
+    } else if (S_ISLNK(status.st_mode)) {
+      copy_link(from, to, name, status);
+    }
+  }
+  return directories;
+}
+
 }  // namespace
 
 void copy_tree(int from, int to) {
-  std::vector<Pair> pending;
-  pending.push_back({files::open_at(from, ".", O_RDONLY | O_DIRECTORY), files::open_at(to, ".", O_RDONLY | O_DIRECTORY)});
-  while (!pending.empty()) {
-    const Pair pair = std::move(pending.back());
-    pending.pop_back();
-    copy_owner_and_mode(pair.from.get(), pair.to.get());
-    for (const std::string& name : files::list_fd(pair.from.get())) {
-      struct stat status {};
-      check(::fstatat(pair.from.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat {}", name);
-      if (S_ISDIR(status.st_mode)) {
-        check(::mkdirat(pair.to.get(), name.c_str(), 0700), "make directory {}", name);
-        constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-        pending.push_back({files::open_at(pair.from.get(), name, kFlags), files::open_at(pair.to.get(), name, kFlags)});
-      } else if (S_ISREG(status.st_mode)) {
-        copy_file(pair.from.get(), pair.to.get(), name);
-      } else if (S_ISLNK(status.st_mode)) {
-        copy_link(pair.from.get(), pair.to.get(), name, status);
-      }
+  std::vector<Level> levels;
+  const auto descend = [&](int from_directory, int to_directory, const std::string& name) {
+    constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+    Level level{files::open_at(from_directory, name, kFlags), files::open_at(to_directory, name, kFlags), {}};
+    level.below = copy_entries(level.from.get(), level.to.get());
+    levels.push_back(std::move(level));
+  };
+  descend(from, to, ".");
+  while (!levels.empty()) {
+    if (levels.back().below.empty()) {
+      levels.pop_back();
+      continue;
     }
+    const std::string name = std::move(levels.back().below.back());
+    levels.back().below.pop_back();
+    descend(levels.back().from.get(), levels.back().to.get(), name);
   }
 }
 

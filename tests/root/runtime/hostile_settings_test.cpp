@@ -82,5 +82,19 @@ TEST_F(Settings, WordsOfAnImageDoNotPaintOnTheTerminal) {
   }
 }
 
+TEST_F(Settings, ATmpfsIsFilledFromATreeThatIsWiderThanThereAreDescriptors) {
+  for (int i = 0; i < 150; ++i) {
+    files::make_directories(root("wide/" + std::to_string(i) + "/below"));
+  }
+  for (const char* name : {"find", "wc"}) {
+    ::symlink("busybox", root(std::string("bin/") + name).c_str());
+  }
+  config["mounts"].push_back({{"destination", "/wide"}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", {"tmpcopyup"}}});
+  script("find /wide -type d | wc -l");
+  write();
+  const auto result = test::sh("ulimit -n 100; " + test::bin("jigsaw-oci") + " --root " + bundle() + "/states run --bundle " + bundle() + " " + kId);
+  EXPECT_EQ(result.out, "301\n") << result.err;
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

@@ -13,10 +13,13 @@
 namespace jigsaw::runtime {
 namespace {
 
-// Fields 3 (state) and 22 (start time) of /proc/PID/stat, behind a name that may hold anything.
+// Fields 3 (state), 20 (threads) and 22 (start time) of /proc/PID/stat, behind a name that may hold anything.
 struct Stat {
   char state = 'X';
+  uint64_t threads = 0;
   uint64_t start = 0;
+  // A process whose first thread has ended looks like a zombie while the others go on.
+  bool ended() const { return state == 'X' || (state == 'Z' && threads < 2); }
 };
 Stat read_stat(pid_t pid) {
   const auto text = files::read_if_exists(fmt::format("/proc/{}/stat", pid));
@@ -25,7 +28,7 @@ Stat read_stat(pid_t pid) {
     return {};
   }
   const auto fields = text::words(std::string_view(*text).substr(end + 2));
-  return fields.size() < 20 ? Stat{} : Stat{fields[0].front(), text::to_u64(fields[19]).value_or(0)};
+  return fields.size() < 20 ? Stat{} : Stat{fields[0].front(), text::to_u64(fields[17]).value_or(0), text::to_u64(fields[19]).value_or(0)};
 }
 
 }  // namespace
@@ -48,7 +51,7 @@ std::string_view name(Status status) {
 
 uint64_t start_time(pid_t pid) {
   const Stat stat = pid > 0 ? read_stat(pid) : Stat{};
-  return stat.state == 'Z' || stat.state == 'X' ? 0 : stat.start;
+  return stat.ended() ? 0 : stat.start;
 }
 
 std::optional<Fd> open_process(const State& state) {

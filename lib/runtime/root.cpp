@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "base/error.h"
@@ -117,11 +117,12 @@ Fd open_root(const Spec& spec, const std::string& bundle) {
   const std::string path = root_path(spec, bundle);
   const bool in_bundle = !spec.root_path.starts_with('/');
   try {
-    return files::open(path, O_PATH | O_DIRECTORY | (in_bundle ? O_NOFOLLOW : 0));
+    // The bundle's own path has no links any more; what was unpacked there from elsewhere may name any directory of the host by one.
+    return sys::openat2(AT_FDCWD, path, {.flags = O_PATH | O_DIRECTORY, .resolve = in_bundle ? uint64_t{RESOLVE_NO_SYMLINKS} : 0},
+                        "the directory that is to be the container's root");
   } catch (const Error& error) {
-    std::error_code unseen;
-    if (in_bundle && std::filesystem::is_symlink(path, unseen)) {  // a bundle that was unpacked from elsewhere may name any directory of the host so
-      throw Error(fmt::format("root.path {} is a symbolic link", path), "give the directory itself, or an absolute path");
+    if (in_bundle && error.error_number() == ELOOP) {
+      throw Error(fmt::format("root.path {} is a symbolic link, or leads through one", path), "give the directory itself, or an absolute path");
     }
     throw system_error(error.error_number(), fmt::format("root.path {}", path));
   }

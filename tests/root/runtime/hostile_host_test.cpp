@@ -77,10 +77,12 @@ TEST_F(HostsOwn, ARootThatIsALinkInTheBundleIsRefused) {
   for (const char* target : {"/", "/etc", "rootfs"}) {
     std::filesystem::remove(bundle() + "/link");
     ::symlink(target, (bundle() + "/link").c_str());
-    config["root"]["path"] = "link";
-    const auto result = run();
-    EXPECT_NE(result.err.find("is a symbolic link"), std::string::npos) << target;
-    EXPECT_EQ(result.out, "") << target;
+    for (const char* path : {"link", "link/", "link/.", "./link", "link/bin/.."}) {
+      config["root"]["path"] = path;
+      const auto result = run();
+      EXPECT_NE(result.err.find("is a symbolic link"), std::string::npos) << path << " -> " << target;
+      EXPECT_EQ(result.out, "") << path << " -> " << target;
+    }
   }
 }
 

@@ -107,6 +107,9 @@ std::vector<std::string> annotated_properties(const std::map<std::string, std::s
     if (std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs)) {
       throw fail("annotation {} is refused: where a container is and what it may use is not for an annotation to say", text::quoted(key));
     }
+    if (name.ends_with("Action") || name.find("Reboot") != std::string::npos) {  // SuccessAction='reboot-force' (CVE-2024-3154)
+      throw fail("annotation {} is refused: what becomes of the machine is not for an annotation to say", text::quoted(key));
+    }
     if (value == "true" || value == "false") {
       properties.push_back(fmt::format("{}=b:{}", name, value));
     } else if (value.size() >= 2 && (value.front() == '\'' || value.front() == '"') && value.back() == value.front()) {

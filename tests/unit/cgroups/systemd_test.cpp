@@ -44,7 +44,8 @@ TEST(Systemd, AnnotationsAreProperties) {
               ElementsAre("CollectMode=s:inactive-or-failed", "TimeoutStopUSec=t:5000000"));
   EXPECT_THROW(annotated_properties({{"org.systemd.property.../x", "1"}}), Error);
   EXPECT_THROW(annotated_properties({{"org.systemd.property.A", "nonsense here"}}), Error);
-  for (const char* name : {"Slice", "PIDs", "Delegate", "DevicePolicy", "Slice=s:x", "A B", "A\nB", ""}) {
+  for (const char* name : {"Slice", "PIDs", "Delegate", "DevicePolicy", "Slice=s:x", "A B", "A\nB", "", "SuccessAction", "FailureAction",
+                           "StartLimitAction", "JobTimeoutAction", "RebootArgument", "JobTimeoutRebootArgument"}) {
     EXPECT_THROW(annotated_properties({{std::string("org.systemd.property.") + name, "'system.slice'"}}), Error) << name;
   }
 }

@@ -20,7 +20,7 @@ class Case:
 
 def body_text(lines):
     text = "".join(line + "\n" for line in lines)
-    return re.sub(r"\\x([0-9a-f]{2})", lambda m: chr(0xdc00 + int(m[1], 16)), text.replace("\\r\n", "\r\n")) \
+    return re.sub(r"\\x([0-9a-f]{2})", lambda m: chr((0xdc00 if m[1] > "7f" else 0) + int(m[1], 16)), text.replace("\\r\n", "\r\n")) \
         .encode("utf-8", "surrogateescape")
 
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "image/tar_fields.h"
 
 namespace jigsaw::image {
 namespace {
@@ -20,10 +21,19 @@ constexpr std::string_view kGzipMagic("\x1f\x8b", 2);
 constexpr std::string_view kZstdMagic("\x28\xb5\x2f\xfd", 4);
 constexpr std::string_view kXzMagic("\xfd" "7zXZ", 5);
 constexpr std::string_view kBzip2Magic("BZh", 3);
-constexpr size_t kLongestMagic = 5;
 
 bool is_skippable_frame(std::string_view bytes) {
   return bytes.size() >= 4 && (static_cast<unsigned char>(bytes[0]) & 0xf0U) == 0x50 && bytes.substr(1, 3) == "\x2a\x4d\x18";
+}
+
+// A plain archive begins with a name, and that may begin like anything.
+bool is_tar_header(std::string_view bytes) {
+  TarHeaderBlock header{};
+  if (bytes.size() < sizeof header) {
+    return false;
+  }
+  bytes.copy(reinterpret_cast<char*>(&header), sizeof header);
+  return header.name[0] != '\0' && tar_checksum_fits(header);
 }
 
 class Plain : public StreamDecoder {
@@ -153,7 +163,9 @@ Inflater::Inflater(GunzipMaker gunzip, Sink sink) : gunzip_(gunzip), sink_(std::
 Inflater::~Inflater() = default;
 
 void Inflater::choose() {
-  if (first_.starts_with(kGzipMagic)) {
+  if (is_tar_header(first_)) {
+    decoder_ = std::make_unique<Plain>();
+  } else if (first_.starts_with(kGzipMagic)) {
     decoder_ = gunzip_();
   } else if (first_.starts_with(kZstdMagic) || is_skippable_frame(first_)) {
     decoder_ = std::make_unique<Zstd>();
@@ -173,7 +185,7 @@ void Inflater::write(std::string_view bytes) {
     return;
   }
   first_ += bytes;
-  if (first_.size() >= kLongestMagic) {
+  if (first_.size() >= sizeof(TarHeaderBlock)) {
     choose();
   }
 }

@@ -2,10 +2,11 @@
 //
 // Which compression it is shows in the first bytes, not in what the media type claims: registries hold layers with wrong
 // types. gzip goes through the decoder that the caller names (gunzip.h), zstd through libzstd (several frames are one
-// stream), and anything else is taken for a plain tar. Checksums are verified; a stream that ends early, or goes on with
-// something else, is refused. Memory: one output buffer and the decoder's window: 32 KiB for gzip; for zstd what its frame
-// asks for (2 MiB from `zstd -3`, 8 MiB from `zstd -19`), together 16 MiB for all streams of the process, or one alone that
-// wants more: 128 MiB (`zstd --long`) at most, as the zstd command takes. RFC 1952, RFC 8878.
+// stream), and anything else is taken for a plain tar, as is what begins with a tar's header. Checksums are verified; a
+// stream that ends early, or goes on with something else, is refused. Memory: one output buffer and the decoder's window:
+// 32 KiB for gzip; for zstd what its frame asks for (2 MiB from `zstd -3`, 8 MiB from `zstd -19`), together 16 MiB for all
+// streams of the process, or one alone that wants more: 128 MiB (`zstd --long`) at most, as the zstd command takes.
+// RFC 1952, RFC 8878.
 #pragma once
 
 #include <memory>

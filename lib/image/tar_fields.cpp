@@ -57,6 +57,24 @@ std::optional<int64_t> tar_number(const char* field, size_t size) {
 
 std::string tar_text(const char* field, size_t size) { return std::string(field, ::strnlen(field, size)); }
 
+// GNU has the times of access and change where ustar has the prefix, star behind a shorter one. But Go wrote a prefix into GNU
+// headers too until version 1.8, and so did Docker in those years: what is no time there is a prefix.
+std::string tar_prefix(const TarHeaderBlock& block) {
+  constexpr size_t kTime = 12;
+  constexpr size_t kStarPrefix = 131;
+  if (std::memcmp(block.magic, "ustar", 5) != 0) {
+    return "";
+  }
+  if (block.magic[5] == ' ') {
+    std::string text = tar_text(block.prefix, sizeof block.prefix);
+    const bool times = tar_number(block.prefix, kTime) && tar_number(block.prefix + kTime, kTime);
+    const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    return times || !ascii ? "" : text;
+  }
+  const bool star = std::memcmp(block.pad + sizeof block.pad - 4, "tar", 4) == 0;
+  return tar_text(block.prefix, star ? kStarPrefix : sizeof block.prefix);
+}
+
 bool tar_checksum_fits(const TarHeaderBlock& block) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(&block);
   int64_t with_sign = 0;  // ancient tars summed signed characters

@@ -38,6 +38,8 @@ static_assert(sizeof(TarHeaderBlock) == 512);
 // Nothing if it is neither or does not fit.
 std::optional<int64_t> tar_number(const char* field, size_t size);
 std::string tar_text(const char* field, size_t size);  // up to the first NUL
+// The directory part of a name that did not fit into its field; "" if there is none.
+std::string tar_prefix(const TarHeaderBlock& block);
 bool tar_checksum_fits(const TarHeaderBlock& block);
 
 // "LENGTH KEY=VALUE\n" records. Throws on anything else. Repeated keys: the last counts; GNU.sparse.* keep their order.

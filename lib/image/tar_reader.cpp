@@ -147,10 +147,9 @@ void TarReader::State::read_fields(const TarHeaderBlock& header) {
   if (std::memcmp(header.magic, "ustar", 5) == 0) {
     entry.device_major = static_cast<uint32_t>(number(header.device_major, "device number"));
     entry.device_minor = static_cast<uint32_t>(number(header.device_minor, "device number"));
-    const bool gnu = header.magic[5] == ' ';
-    if (const std::string prefix = gnu ? "" : tar_text(header.prefix, sizeof header.prefix); !prefix.empty()) {
-      entry.name = prefix + "/" + entry.name;
-    }
+  }
+  if (const std::string prefix = tar_prefix(header); !prefix.empty()) {
+    entry.name = prefix + "/" + entry.name;
   }
 }
 

@@ -1,5 +1,7 @@
 // Sparse files in a tar: GNU's old way in the header (type S), and its three PAX formats. GNU tar manual,
 // "Sparse Formats".
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "image/tar_state.h"
@@ -40,8 +42,11 @@ void TarReader::State::apply_pax_sparse() {
   };
   const bool one = value("GNU.sparse.major") == "1" && value("GNU.sparse.minor") == "0";
   const std::string map = value("GNU.sparse.map");
-  if (entry.type != TarType::kFile || (!one && map.empty() && pax.sparse.empty())) {
+  if (!one && map.empty() && pax.sparse.empty()) {
     return;
+  }
+  if (entry.type != TarType::kFile) {
+    throw fail("{}: only files are sparse", text::quoted(entry.name));
   }
   const std::string size = value(one ? "GNU.sparse.realsize" : "GNU.sparse.size");
   entry.size = whole_number(size.empty() ? value("GNU.sparse.realsize") : size, "real size of a sparse file");
@@ -52,6 +57,8 @@ void TarReader::State::apply_pax_sparse() {
   if (one) {
     phase = Phase::kSparseMap;
     special_size = 0;
+    map_pieces.reset();
+    map_lines = 0;
     return;
   }
   std::vector<uint64_t> numbers;
@@ -90,24 +97,27 @@ void TarReader::State::take_old_sparse() {
 // Decimal numbers, one a line: how many pieces, then offset and size of each; padded to a block.
 void TarReader::State::take_sparse_map() {
   long_name += block;  // borrowed: no long name is pending between a header and its content
+  map_lines += static_cast<uint64_t>(std::count(block.begin(), block.end(), '\n'));
   block.clear();
   special_size += kTarBlock;
   if (special_size > stored || special_size > 32 * kTarSpecialLimit) {
     throw fail("the map of a sparse file does not end");
   }
-  std::vector<std::string_view> lines = text::split(long_name, '\n');
-  lines.pop_back();  // what is not ended by a newline is not complete
-  if (lines.empty()) {
+  if (!map_pieces) {
+    const size_t end = long_name.find('\n');
+    if (end == std::string::npos) {
+      throw fail("the map of a sparse file does not say how many pieces there are");
+    }
+    map_pieces = whole_number(long_name.substr(0, end), "sparse map");
+    if (*map_pieces > kTarSparseLimit) {
+      throw fail("a sparse file has more than {} pieces", kTarSparseLimit);
+    }
+  }
+  if (map_lines < 1 + 2 * *map_pieces) {
     return;
   }
-  const uint64_t count = whole_number(std::string(lines[0]), "sparse map");
-  if (count > kTarSparseLimit) {
-    throw fail("a sparse file has more than {} pieces", kTarSparseLimit);
-  }
-  if (lines.size() - 1 < 2 * count) {
-    return;
-  }
-  for (size_t i = 0; i < count; ++i) {
+  const std::vector<std::string_view> lines = text::split(long_name, '\n');
+  for (size_t i = 0; i < *map_pieces; ++i) {
     pieces.push_back({whole_number(std::string(lines[1 + 2 * i]), "sparse map"),
                       whole_number(std::string(lines[2 + 2 * i]), "sparse map")});
   }

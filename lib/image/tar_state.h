@@ -38,6 +38,8 @@ struct TarReader::State {
   bool sparse = false;
   size_t piece = 0;    // which piece the next byte belongs to
   uint64_t taken = 0;  // bytes of that piece that were seen
+  std::optional<uint64_t> map_pieces;  // what the map of a sparse file announces, once that is known
+  uint64_t map_lines = 0;              // of the map that have come
 
   void feed(std::string_view bytes);
   void collect(std::string_view& bytes, size_t wanted);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Images of every kind, right, odd and hostile: what `jigsaw unpack` and the store make of each, and umoci where it agrees.
 
-The outcomes in layer_cases_*.py and image_cases.py follow the image specification, and where it is silent what containerd, umoci, docker and podman
+The outcomes in layer_cases_*.py and image_cases*.py follow the image specification, and where it is silent what containerd, umoci, docker and podman
 have in common. Two forms are looked at: the plain directory of `unpack`, and the layers in the store as overlayfs mounts them.
 A file outside that every escape aims at must stay as it is. --list prints what happens, --only TEXT chooses cases.
 """
@@ -18,6 +18,7 @@ import time
 
 import image_cases
 import layer_cases_archive
+import layer_cases_dialects
 import layer_cases_tree
 from layer_kit import Layout, picture, sha256
 
@@ -141,7 +142,8 @@ def main():
     with open(OUTSIDE + "/witness", "w") as out:
         out.write("untouched")
     umoci, failures, tools = shutil.which("umoci"), [], Tools(options.bin, directory)
-    cases = [case for case in layer_cases_archive.CASES + layer_cases_tree.CASES + image_cases.CASES if options.only in case[0]]
+    sources = (layer_cases_archive, layer_cases_dialects, layer_cases_tree, image_cases)
+    cases = [case for each in sources for case in each.CASES if options.only in case[0]]
     os.chmod(directory, 0o755)
     try:
         failures += without_root(tools)

@@ -44,6 +44,21 @@ EntryAttributes attributes_of(const struct stat& status) {
       .mode = status.st_mode & 07777U, .uid = status.st_uid, .gid = status.st_gid, .mtime = status.st_mtim};
 }
 
+std::optional<std::string> take_default_access_list(int directory) {
+  const std::string path = fmt::format("/proc/self/fd/{}", directory);  // the descriptor may be a mere O_PATH
+  const ssize_t size = ::getxattr(path.c_str(), kDefaultAccessList, nullptr, 0);
+  if (size <= 0) {
+    return std::nullopt;
+  }
+  std::string list(static_cast<size_t>(size), '\0');
+  const ssize_t got = ::getxattr(path.c_str(), kDefaultAccessList, list.data(), list.size());
+  if (got <= 0 || ::removexattr(path.c_str(), kDefaultAccessList) != 0) {
+    return std::nullopt;
+  }
+  list.resize(static_cast<size_t>(got));
+  return list;
+}
+
 Privilege own_privilege() {
   return unionfs::usable_xattrs() == unionfs::Xattrs::kTrusted && ::geteuid() == 0 ? Privilege::kRoot : Privilege::kRootless;
 }

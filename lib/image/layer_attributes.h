@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <ctime>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,11 @@ struct EntryAttributes {
 
 EntryAttributes attributes_of(const struct stat& status);  // without xattrs
 
+// The access list that everything new in a directory would get. It is taken away from the directory while a layer is put into
+// it: the layer says itself what its files have. Nothing if there is none.
+inline constexpr const char* kDefaultAccessList = "system.posix_acl_default";
+std::optional<std::string> take_default_access_list(int directory);
+
 // Sets attributes for one layer: knows who we are, and warns once of a kind.
 class AttributeSetter {
  public:
@@ -33,6 +39,7 @@ class AttributeSetter {
   struct Made {
     bool fresh = false;           // owner is ours, mode went through the umask
     bool in_setgid_directory = false;
+    bool owner_is_right = false;  // it was looked at
   };
   void set(int fd, const EntryAttributes& attributes, Made made, std::string_view name);
   // For a link or special file, which can't be opened; a link has no mode.
@@ -45,7 +52,7 @@ class AttributeSetter {
 
  private:
   bool is_ours(uint32_t uid, uint32_t gid, Made made) const {
-    return made.fresh && uid == uid_ && gid == gid_ && !made.in_setgid_directory;
+    return made.owner_is_right || (made.fresh && uid == uid_ && gid == gid_ && !made.in_setgid_directory);
   }
   bool tolerated(int error) const;
   void set_xattr(const std::string& path, int fd, const std::string& key, const std::string& value, std::string_view name);

@@ -60,12 +60,14 @@ void EntryMaker::describe_link(int directory, const TarEntry& entry) {
   struct stat status {};
   check(::fstatat(directory, base_.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat {}", text::quoted(name_));
   const bool is_link = S_ISLNK(status.st_mode);
-  const bool same = status.st_uid == entry.uid && status.st_gid == entry.gid &&
+  const bool same_owner = status.st_uid == entry.uid && status.st_gid == entry.gid;
+  const bool same = same_owner &&
                     (is_link || (status.st_mode & 07777U) == entry.mode) && status.st_mtim.tv_sec == entry.mtime.tv_sec &&
                     status.st_mtim.tv_nsec == entry.mtime.tv_nsec && entry.xattrs.empty();
   if (!same) {
     tree_.setter().set_at(directory, base_, attributes_of_entry(entry),
-                          is_link ? AttributeSetter::HasMode::kNo : AttributeSetter::HasMode::kYes, {});
+                          is_link ? AttributeSetter::HasMode::kNo : AttributeSetter::HasMode::kYes,
+                          {.owner_is_right = same_owner});
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,6 +55,9 @@ LayerTree::LayerTree(const std::string& directory, const ApplyOptions& options)
       parents_(options.parents, xattrs_),
       setter_(options.privilege) {
   push("", files::open(directory, O_RDONLY | O_DIRECTORY));
+  if (form_ == LayerForm::kOverlay) {
+    take_default_access_list(way_.back().fd.get());  // one of the store's directory is not the image's
+  }
   depends_ = !options.parents.empty();
 }
 
@@ -118,13 +122,20 @@ void LayerTree::push(const std::string& name, Fd fd) {
   }
 }
 
-// In plain form a directory of the lower layers keeps its time although something is put into it.
+// In plain form a directory of the lower layers keeps its time although something is put into it, and its access list.
 void LayerTree::note_opened(const struct stat& status) {
   const auto [entry, is_new] = pending_.try_emplace(path());
-  if (!is_new) {
+  if (!is_new && (entry->second.origin == PendingDirectory::Origin::kBefore || !entry->second.existed)) {
     return;
   }
+  auto list = take_default_access_list(way_.back().fd.get());
+  if (!is_new) {
+    return;  // the layer says what the directory has in the end
+  }
   entry->second = {.origin = PendingDirectory::Origin::kBefore, .attributes = attributes_of(status), .existed = true};
+  if (list) {
+    entry->second.attributes.xattrs[kDefaultAccessList] = std::move(*list);
+  }
   if (privilege_ == Privilege::kRootless && (status.st_mode & 0700) != 0700) {
     const int directory = way_.size() > 1 ? way_[way_.size() - 2].fd.get() : AT_FDCWD;
     if (way_.size() > 1) {
@@ -343,6 +354,9 @@ void LayerTree::set_directory(const std::string& path, const PendingDirectory& p
   if (pending.origin == PendingDirectory::Origin::kBefore) {
     const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, pending.attributes.mtime};
     const Fd fd = duplicate_readable(*directory);
+    for (const auto& [key, value] : pending.attributes.xattrs) {
+      check(::fsetxattr(fd.get(), key.c_str(), value.data(), value.size(), 0), "give {} its access list back", path);
+    }
     check(::futimens(fd.get(), times), "set the time of {}", path);
     if (privilege_ == Privilege::kRootless && (pending.attributes.mode & 0700) != 0700) {
       ::fchmod(fd.get(), pending.attributes.mode);

@@ -19,6 +19,7 @@ import time
 import image_cases
 import layer_cases_archive
 import layer_cases_dialects
+import layer_cases_stacks
 import layer_cases_tree
 from layer_kit import Layout, picture, sha256
 
@@ -142,7 +143,7 @@ def main():
     with open(OUTSIDE + "/witness", "w") as out:
         out.write("untouched")
     umoci, failures, tools = shutil.which("umoci"), [], Tools(options.bin, directory)
-    sources = (layer_cases_archive, layer_cases_dialects, layer_cases_tree, image_cases)
+    sources = (layer_cases_archive, layer_cases_dialects, layer_cases_tree, layer_cases_stacks, image_cases)
     cases = [case for each in sources for case in each.CASES if options.only in case[0]]
     os.chmod(directory, 0o755)
     try:

@@ -197,6 +197,9 @@ Value parse(std::string_view text, std::string_view name, ParseOptions options) 
   if (text.starts_with("\xef\xbb\xbf")) {  // nlohmann would skip it, other readers refuse it: RFC 8259, part 8.1
     throw source_error(place_of(text, 0, name), "not JSON: it begins with a byte order mark");
   }
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {  // to nlohmann the text ends there
+    throw source_error(place_of(text, nul, name), "not JSON: it holds a NUL byte");
+  }
   Value root;
   Builder builder(root, text, name, options.max_depth);
   Value::sax_parse(text, &builder);

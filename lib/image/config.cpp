@@ -133,6 +133,47 @@ Value write_run_config(const RunConfig& config) {
   return value;
 }
 
+// RFC 3339, 5.6, as narrow as Go's reader takes it: "2006-01-02T15:04:05.999+07:00". What others can't read is refused here too.
+bool is_time(std::string_view text) {
+  const auto number = [&](size_t at, size_t digits, unsigned least, unsigned most) {
+    unsigned value = 0;
+    for (size_t i = at; i < at + digits; ++i) {
+      if (i >= text.size() || text[i] < '0' || text[i] > '9') {
+        return false;
+      }
+      value = value * 10 + static_cast<unsigned>(text[i] - '0');
+    }
+    return value >= least && value <= most;
+  };
+  const auto is = [&](size_t at, std::string_view marks) { return at < text.size() && marks.find(text[at]) != std::string_view::npos; };
+  if (!number(0, 4, 0, 9999) || !is(4, "-") || !number(5, 2, 1, 12) || !is(7, "-") || !number(8, 2, 1, 31) || !is(10, "T") ||
+      !number(11, 2, 0, 23) || !is(13, ":") || !number(14, 2, 0, 59) || !is(16, ":") || !number(17, 2, 0, 59)) {
+    return false;
+  }
+  size_t at = 19;
+  if (is(at, ".")) {
+    const size_t digits = text.find_first_not_of("0123456789", at + 1);
+    if (digits == at + 1 || digits == std::string_view::npos) {
+      return false;
+    }
+    at = digits;
+  }
+  const bool zone = is(at, "+-") && number(at + 1, 2, 0, 24) && is(at + 3, ":") && number(at + 4, 2, 0, 60) && text.size() == at + 6;
+  return zone || text.substr(at) == "Z";
+}
+
+std::string read_time(const View& view) {
+  const auto time = view.find("created");
+  if (!time) {
+    return "";
+  }
+  std::string text = time->string();
+  if (!is_time(text)) {
+    time->refuse("is no time of RFC 3339", "write it as 2006-01-02T15:04:05Z");
+  }
+  return text;
+}
+
 Digest read_diff_id(const View& view) {
   const std::string text = view.string();
   if (auto digest = Digest::try_parse(text)) {
@@ -177,7 +218,7 @@ ImageConfig parse_config(std::string_view text, std::string_view name) {
   const json::Document document{std::string(text), std::string(name)};
   const View root = document.root();
   refuse_look_alikes(root, {"architecture", "os", "config", "rootfs", "history"});
-  ImageConfig result{.created = root.string_or("created", ""),
+  ImageConfig result{.created = read_time(root),
                      .author = root.string_or("author", ""),
                      .platform = {.os = root.string_or("os", ""),
                                   .architecture = root.string_or("architecture", ""),
@@ -192,7 +233,7 @@ ImageConfig parse_config(std::string_view text, std::string_view name) {
   }
   if (const auto history = root.find("history")) {
     history->each([&](const View& each) {
-      result.history.push_back(History{.created = each.string_or("created", ""),
+      result.history.push_back(History{.created = read_time(each),
                                        .created_by = each.string_or("created_by", ""),
                                        .author = each.string_or("author", ""),
                                        .comment = each.string_or("comment", ""),

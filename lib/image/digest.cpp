@@ -40,6 +40,27 @@ std::optional<Digest> Digest::try_parse(std::string_view text) {
   return std::nullopt;
 }
 
+bool Digest::is_foreign(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    return false;
+  }
+  const std::string_view algorithm = text.substr(0, colon);
+  const std::string_view encoded = text.substr(colon + 1);
+  const auto is_separator = [](char c) { return c == '+' || c == '.' || c == '_' || c == '-'; };
+  const auto is_lower = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  for (size_t i = 0; i < algorithm.size(); ++i) {
+    const bool inside = i > 0 && i + 1 < algorithm.size() && is_lower(algorithm[i - 1]);
+    if (!is_lower(algorithm[i]) && !(inside && is_separator(algorithm[i]))) {
+      return false;
+    }
+  }
+  const bool known_name = std::any_of(std::begin(kKnown), std::end(kKnown), [&](const Known& each) { return each.name == algorithm; });
+  return !algorithm.empty() && !known_name && !encoded.empty() && std::all_of(encoded.begin(), encoded.end(), [&](char c) {
+    return is_lower(c) || (c >= 'A' && c <= 'Z') || c == '=' || c == '_' || c == '-';
+  });
+}
+
 Digest Digest::parse(std::string_view text, std::string_view what) {
   if (auto digest = try_parse(text)) {
     return *digest;

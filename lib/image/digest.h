@@ -22,6 +22,8 @@ class Digest {
   // "sha256:…" or "sha512:…". parse() throws and names `what` it was given for.
   static Digest parse(std::string_view text, std::string_view what = "digest");
   static std::optional<Digest> try_parse(std::string_view text);
+  // Well formed, but of an algorithm that we can't compute: what it names can't be verified, so it can't be used.
+  static bool is_foreign(std::string_view text);
   static Digest from_bytes(Algorithm algorithm, std::span<const unsigned char> bytes);
 
   Algorithm algorithm() const { return algorithm_; }

@@ -102,7 +102,7 @@ std::optional<FetchedManifest> LayoutSource::root(const std::optional<Digest>& k
     for (const Descriptor& each : index.manifests) {
       tags.push_back(tag_of(each));
     }
-    throw Error(found.empty() ? fmt::format("{} has no image {}", description_, tag_)
+    throw Error(found.empty() ? fmt::format("{} has no image {}{}", description_, tag_, about_foreign(index))
                               : fmt::format("{} has more than one image", description_),
                 fmt::format("it has: {}", fmt::join(tags, ", ")));
   }

@@ -14,6 +14,7 @@ using json::Value;
 using json::View;
 
 constexpr uint64_t kDescriptorLimit = INT64_MAX;  // sizes are int64 in the spec
+constexpr size_t kLongestKey = 64;               // more than three times that of any key that we look at
 constexpr size_t kTextLimit = 4096;               // bytes of a media type or URL
 
 std::string short_text(const View& view) {
@@ -42,6 +43,10 @@ Digest read_digest(const View& view) {
   if (auto digest = Digest::try_parse(text)) {
     return *digest;
   }
+  if (Digest::is_foreign(text)) {
+    view.refuse(fmt::format("is a digest that can't be verified here: {}", text::quoted(text)),
+                "sha256 and sha512 are known: push the image anew with one of them");
+  }
   view.refuse(fmt::format("is no digest: {}", text::quoted(text)),
               "a digest is sha256: and 64 hex digits in lower case, or sha512: and 128");
 }
@@ -69,6 +74,12 @@ Descriptor read_descriptor(const View& view) {
     data->refuse("is no base64");
   }
   return result;
+}
+
+// descriptor.md: digests of algorithms that are not known are valid. What is not needed may have one.
+bool has_foreign_digest(const View& view) {
+  const auto digest = view.find("digest");
+  return digest && digest->is_string() && Digest::is_foreign(digest->string());
 }
 
 // The specification requires it to be there. Most tools let it pass; a registry does not (docker-registry answers 500), so no
@@ -141,53 +152,24 @@ DocumentKind classify_view(const View& root, std::string_view name, std::string_
   return index ? DocumentKind::kIndex : DocumentKind::kManifest;
 }
 
-std::string machine_architecture() {
-#if defined(__x86_64__)
-  return "amd64";
-#elif defined(__aarch64__)
-  return "arm64";
-#elif defined(__arm__)
-  return "arm";
-#elif defined(__i386__)
-  return "386";
-#elif defined(__riscv)
-  return "riscv64";
-#elif defined(__s390x__)
-  return "s390x";
-#elif defined(__powerpc64__)
-  return "ppc64le";
-#else
-#error "which GOARCH is this?"
-#endif
-}
-
-std::string default_variant(std::string_view architecture) {
-  return architecture == "arm64" ? "v8" : architecture == "arm" ? "v7" : "";
-}
-
-// How well `offered` fits: 0 is not at all, larger is better.
-int fitness(const Platform& offered, const Platform& wanted) {
-  if (offered.os != wanted.os || offered.architecture != wanted.architecture) {
-    return 0;
+// As Go's reader folds a key: two letters beyond ASCII count as the "s" and "k" that they are capitals or old forms of.
+std::string folded(std::string_view key) {
+  std::string result = text::lower(key);
+  for (const auto& [form, letter] : {std::pair("\u017f", "s"), std::pair("\u212a", "k")}) {
+    for (size_t at = result.find(form); at != std::string::npos; at = result.find(form, at)) {
+      result.replace(at, std::string_view(form).size(), letter);
+    }
   }
-  const std::string variant = wanted.variant.empty() ? default_variant(wanted.architecture) : wanted.variant;
-  const std::string has = offered.variant.empty() ? default_variant(offered.architecture) : offered.variant;
-  if (has == variant) {
-    return 100;
-  }
-  // An older variant of the same architecture runs here; the newest of those is the best.
-  if (has.size() == 2 && variant.size() == 2 && has[0] == 'v' && variant[0] == 'v' && has[1] < variant[1]) {
-    return 10 + (has[1] - '0');
-  }
-  return has.empty() ? 1 : 0;
+  return result;
 }
 
 }  // namespace
 
 void refuse_look_alikes(const json::View& view, std::initializer_list<std::string_view> keys) {
   view.each_member([&](const std::string& key, const View& member) {
+    const std::string fold = folded(std::string_view(key).substr(0, kLongestKey));
     for (const std::string_view known : keys) {
-      if (key != known && key.size() == known.size() && text::lower(key) == text::lower(known)) {
+      if (key != known && fold == text::lower(known)) {
         member.refuse(fmt::format("is not {}", text::quoted(known)), "many readers take one for the other, so it is refused");
       }
     }
@@ -223,7 +205,7 @@ Manifest parse_manifest(std::string_view text, std::string_view name, std::strin
     layers.refuse(fmt::format("has more than {} layers", kLayersLimit));
   }
   layers.each([&](const View& layer) { result.layers.push_back(read_descriptor(layer)); });
-  if (const auto subject = root.find("subject")) {
+  if (const auto subject = root.find("subject"); subject && !has_foreign_digest(*subject)) {
     result.subject = read_descriptor(*subject);
   }
   return result;
@@ -238,9 +220,20 @@ Index parse_index(std::string_view text, std::string_view name, std::string_view
   check_version(root);
   Index result{.media_type = root.string_or("mediaType", declared.empty() ? media::kIndex : declared),
                .manifests = {},
-               .annotations = read_annotations(root)};
-  root.at("manifests").each([&](const View& each) { result.manifests.push_back(read_descriptor(each)); });
+               .annotations = read_annotations(root),
+               .foreign = {}};
+  root.at("manifests").each([&](const View& each) {
+    if (has_foreign_digest(each)) {
+      result.foreign.push_back(each.at("digest").string());
+    } else {
+      result.manifests.push_back(read_descriptor(each));
+    }
+  });
   return result;
+}
+
+std::string about_foreign(const Index& index) {
+  return index.foreign.empty() ? "" : fmt::format(" whose digest can be verified here (not {})", text::quoted(index.foreign.front()));
 }
 
 void check_layout_version(std::string_view text, std::string_view name) {
@@ -275,6 +268,10 @@ std::string write_manifest(const Manifest& manifest) {
 }
 
 std::string write_index(const Index& index) {
+  if (!index.foreign.empty()) {
+    throw Error(fmt::format("an index with entries that can't be verified here can't be written anew: {}", index.foreign.front()),
+                "sha256 and sha512 are known");
+  }
   Value value{{"schemaVersion", 2}, {"mediaType", index.media_type}, {"manifests", Value::array()}};
   for (const Descriptor& manifest : index.manifests) {
     value["manifests"].push_back(descriptor_value(manifest));
@@ -285,7 +282,7 @@ std::string write_index(const Index& index) {
   return json::dump(value);
 }
 
-Compression compression_of(std::string_view type) {
+std::optional<Compression> known_compression(std::string_view type) {
   constexpr std::string_view kForeign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
   constexpr std::string_view kDockerZstd = "application/vnd.docker.image.rootfs.diff.tar.zstd";
   constexpr std::string_view kOld = "application/vnd.oci.image.layer.nondistributable.v1.tar";
@@ -299,61 +296,15 @@ Compression compression_of(std::string_view type) {
   if (type == media::kLayerZstd || type == kDockerZstd || type == std::string(kOld) + "+zstd") {
     return Compression::kZstd;
   }
+  return std::nullopt;
+}
+
+Compression compression_of(std::string_view type) {
+  if (const auto known = known_compression(type)) {
+    return *known;
+  }
   throw Error(fmt::format("{} is no type of layer that this program can unpack", text::quoted(type)),
               "it unpacks tar layers: uncompressed, gzip or zstd");
-}
-
-Platform host_platform() {
-  const std::string architecture = machine_architecture();
-  return Platform{.os = "linux", .architecture = architecture, .variant = default_variant(architecture)};
-}
-
-Platform parse_platform(std::string_view text) {
-  const auto fields = text::split(text, '/');
-  const auto valid = [](std::string_view field) {
-    return !field.empty() && std::all_of(field.begin(), field.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
-    });
-  };
-  if (fields.size() > 3 || !std::all_of(fields.begin(), fields.end(), valid)) {
-    throw Error(fmt::format("{} is no platform", text::quoted(text)), "write os/architecture or os/architecture/variant: linux/arm64");
-  }
-  Platform result = host_platform();
-  const auto is_os = [](std::string_view word) {
-    return word == "linux" || word == "windows" || word == "darwin" || word == "freebsd";
-  };
-  if (fields.size() == 1 && is_os(fields[0])) {
-    result.os = fields[0];
-    return result;
-  }
-  result.os = fields.size() == 1 ? "linux" : text::lower(fields[0]);
-  std::string architecture = text::lower(fields.size() == 1 ? fields[0] : fields[1]);
-  for (const auto& [alias, real] : {std::pair{"x86_64", "amd64"}, std::pair{"x86-64", "amd64"},
-                                    std::pair{"aarch64", "arm64"}, std::pair{"i386", "386"}, std::pair{"armhf", "arm"}}) {
-    architecture = architecture == alias ? real : architecture;
-  }
-  result.architecture = architecture;
-  result.variant = fields.size() == 3 ? std::string(fields[2]) : default_variant(architecture);
-  return result;
-}
-
-std::string platform_text(const Platform& platform) {
-  return fmt::format("{}/{}{}{}", platform.os.empty() ? "unknown" : platform.os,
-                     platform.architecture.empty() ? "unknown" : platform.architecture,
-                     platform.variant.empty() ? "" : "/", platform.variant);
-}
-
-std::optional<Descriptor> choose_platform(const Index& index, const Platform& wanted) {
-  const Descriptor* best = nullptr;
-  int best_fitness = 0;
-  for (const Descriptor& candidate : index.manifests) {
-    const int fits = candidate.platform ? fitness(*candidate.platform, wanted) : index.manifests.size() == 1 ? 1 : 0;
-    if (fits > best_fitness) {
-      best = &candidate;
-      best_fitness = fits;
-    }
-  }
-  return best != nullptr ? std::optional(*best) : std::nullopt;
 }
 
 }  // namespace jigsaw::image

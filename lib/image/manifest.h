@@ -76,6 +76,7 @@ struct Index {
   std::string media_type{media::kIndex};
   std::vector<Descriptor> manifests;
   std::map<std::string, std::string> annotations{};
+  std::vector<std::string> foreign{};  // digests of entries that were left out, since we can't verify them
 };
 
 inline constexpr size_t kManifestLimit = 4U << 20;  // bytes; what registries accept at most
@@ -89,13 +90,15 @@ DocumentKind classify(std::string_view text, std::string_view name, std::string_
 // `name` is what messages call the document: "manifest of docker.io/library/alpine:latest".
 Manifest parse_manifest(std::string_view text, std::string_view name, std::string_view declared = "");
 Index parse_index(std::string_view text, std::string_view name, std::string_view declared = "");
+// To be put behind "there is no such image": that entries were left out; "" if none was.
+std::string about_foreign(const Index& index);
 // `text`: the file oci-layout. Throws if it is of a version that we don't know. image-layout.md.
 void check_layout_version(std::string_view text, std::string_view name);
 Descriptor parse_descriptor(std::string_view text, std::string_view name);
 
 // One line of JSON with the fields in the order of the spec: the same value gives the same bytes.
 std::string write_manifest(const Manifest& manifest);
-std::string write_index(const Index& index);
+std::string write_index(const Index& index);  // throws if entries were left out: they would be lost
 
 // Go's JSON reader, which most tools use, takes "Layers" for "layers": a member that is called nearly like one of `keys`
 // would give a document a second meaning. Throws if there is one.
@@ -103,6 +106,7 @@ void refuse_look_alikes(const json::View& view, std::initializer_list<std::strin
 
 // How a layer's media type says it is compressed. Throws for types that are no layer.
 enum class Compression { kNone, kGzip, kZstd };
+std::optional<Compression> known_compression(std::string_view layer_media_type);
 Compression compression_of(std::string_view layer_media_type);
 bool is_index_type(std::string_view media_type);
 bool is_manifest_type(std::string_view media_type);
@@ -112,6 +116,8 @@ Platform host_platform();
 // "linux/arm64/v8", "linux/arm64" or "arm64". Throws.
 Platform parse_platform(std::string_view text);
 std::string platform_text(const Platform& platform);
+// Whether what is made for `offered` runs on `machine`: the same, or an older variant of it.
+bool runs_on(const Platform& offered, const Platform& machine);
 // The manifest of an index that fits `wanted` best; nothing if none does. Attestations ("unknown") never fit.
 std::optional<Descriptor> choose_platform(const Index& index, const Platform& wanted);
 

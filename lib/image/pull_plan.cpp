@@ -77,7 +77,7 @@ FetchedManifest choose_manifest(Source& source, FetchedManifest document, PullPl
           there.push_back(platform_text(*each.platform));
         }
       }
-      throw Error(fmt::format("{} has no image for {}", shown, platform_text(wanted)),
+      throw Error(fmt::format("{} has no image for {}{}", shown, platform_text(wanted), about_foreign(index)),
                   there.empty() ? "" : fmt::format("choose with --platform: {}", fmt::join(there, ", ")));
     }
     plan.descriptor = *fitting;
@@ -140,7 +140,7 @@ PullPlan plan_pull(const Store& store, Source& source, const std::string& name, 
                          : fetch_text(source, plan.manifest.config, kConfigLimit);
   plan.config = parse_config(plan.config_text, "config of " + shown);
   check_agreement(plan.manifest, plan.config, shown);
-  if (!fits(plan.config.platform, wanted)) {
+  if (!runs_on(plan.config.platform, wanted)) {
     const std::string what = fmt::format("{} is an image for {}, not {}", shown, platform_text(plan.config.platform), platform_text(wanted));
     if (options.platform) {
       throw Error(what);

@@ -14,6 +14,7 @@ namespace jigsaw::image {
 namespace {
 
 constexpr size_t kIndexLimit = 64U << 20;
+constexpr int kMaxIndexDepth = 4;
 
 std::string read_verified(const std::string& layout, const Descriptor& descriptor, size_t limit) {
   const std::string path = fmt::format("{}/blobs/{}/{}", layout, descriptor.digest.algorithm_name(), descriptor.digest.hex());
@@ -79,8 +80,8 @@ Descriptor choose_tag(const Index& index, const std::string& layout, std::string
     found = each;
   }
   if (!found) {
-    throw Error(tag.empty() ? fmt::format("{} holds {} images", layout, index.manifests.size())
-                            : fmt::format("{} holds no image {}", layout, text::quoted(tag)),
+    throw Error(tag.empty() ? fmt::format("{} holds {} images{}", layout, index.manifests.size(), about_foreign(index))
+                            : fmt::format("{} holds no image {}{}", layout, text::quoted(tag), about_foreign(index)),
                 names.empty() ? "" : fmt::format("it has {}: write oci:{}:{}", text::join(names, ", "), layout, names[0]));
   }
   return *found;
@@ -166,9 +167,13 @@ LayoutImage open_layout(const std::string& directory, std::string_view tag, cons
   const std::string name = fmt::format("oci:{}{}{}", directory, tag.empty() ? "" : ":", tag);
   std::string text = read_verified(directory, chosen, kManifestLimit);
   for (int depth = 0; classify(text, name, chosen.media_type) == DocumentKind::kIndex; ++depth) {
-    const auto fitting = depth < 4 ? choose_platform(parse_index(text, name, chosen.media_type), platform) : std::nullopt;
+    if (depth == kMaxIndexDepth) {
+      throw fail("{}: more than {} indexes within one another", name, kMaxIndexDepth);
+    }
+    const Index index = parse_index(text, name, chosen.media_type);
+    const auto fitting = choose_platform(index, platform);
     if (!fitting) {
-      throw fail("{} has no image for {}", name, platform_text(platform));
+      throw fail("{} has no image for {}{}", name, platform_text(platform), about_foreign(index));
     }
     chosen = *fitting;
     text = read_verified(directory, chosen, kManifestLimit);

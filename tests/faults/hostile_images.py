@@ -17,6 +17,7 @@ import threading
 import time
 
 import image_cases
+import image_cases_documents
 import layer_cases_archive
 import layer_cases_dialects
 import layer_cases_stacks
@@ -143,7 +144,7 @@ def main():
     with open(OUTSIDE + "/witness", "w") as out:
         out.write("untouched")
     umoci, failures, tools = shutil.which("umoci"), [], Tools(options.bin, directory)
-    sources = (layer_cases_archive, layer_cases_dialects, layer_cases_tree, layer_cases_stacks, image_cases)
+    sources = (layer_cases_archive, layer_cases_dialects, layer_cases_tree, layer_cases_stacks, image_cases, image_cases_documents)
     cases = [case for each in sources for case in each.CASES if options.only in case[0]]
     os.chmod(directory, 0o755)
     try:

@@ -37,6 +37,7 @@ TEST(Json, RefusesWhatTwoReadersCouldReadDifferently) {
   EXPECT_THAT(refusal([] { json::parse("{} {}", "x.json"); }), HasSubstr("x.json:1:4: not JSON"));
   EXPECT_THAT(refusal([] { json::parse("{\"a\":\"\xff\"}", "x.json"); }), HasSubstr("not JSON"));
   EXPECT_THAT(refusal([] { json::parse("", "x.json"); }), HasSubstr("not JSON"));
+  EXPECT_THAT(refusal([] { json::parse(std::string_view("{}\0{}", 5), "x.json"); }), HasSubstr("x.json:1:3: not JSON"));
 }
 
 TEST(Json, BoundsTheDepth) {

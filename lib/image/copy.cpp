@@ -167,8 +167,8 @@ class Copying {
 
   void copy_layer(Descriptor& layer, const std::optional<Digest>& diff_id) {
     const std::string item = layer.digest.short_id();
-    const Compression now = diff_id ? compression_of(layer.media_type) : Compression::kGzip;
-    if (diff_id && now == Compression::kNone && options_.compression != Compression::kNone && destination_.takes_compressed()) {
+    // One of a type that we can't unpack, an encrypted one say, is copied as it is.
+    if (diff_id && known_compression(layer.media_type) == Compression::kNone && options_.compression != Compression::kNone && destination_.takes_compressed()) {
       return compress_layer(layer, *diff_id, item);
     }
     if (destination_.has(layer)) {

@@ -24,7 +24,7 @@ std::vector<DockerArchiveImage> docker_archive_images(const TarIndex& archive) {
   document.root().each([&](const json::View& entry) {
     DockerArchiveImage image;
     image.config = entry.at("Config").string();
-    image.layers = entry.at("Layers").strings();
+    image.layers = entry.strings_or_none("Layers");  // docker writes null for none
     for (const std::string& name : entry.strings_or_none("RepoTags")) {
       image.names.push_back(with_default_tag(parse_reference(name)).text());
     }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "image/inflate.h"
 #include "image/tar_fields.h"
 
@@ -33,6 +34,8 @@ bool read_at(int fd, char* data, size_t size, uint64_t offset, const std::string
   return true;
 }
 
+bool is_plain(char typeflag) { return typeflag == '0' || typeflag == '\0'; }
+
 std::string clean(const std::string& name) {
   std::string text = std::filesystem::path("/" + name).lexically_normal().string();
   return text.substr(1, text.ends_with('/') && text.size() > 1 ? text.size() - 2 : std::string::npos);
@@ -48,6 +51,7 @@ void TarIndex::scan() {
   const auto end = static_cast<uint64_t>(status.st_size);
   std::string long_name;
   std::string long_link;
+  uint64_t long_size = 0;  // what needs more than eleven octal digits: a layer of 8 GiB
   uint64_t offset = 0;
   for (TarHeaderBlock block; read_at(file_.get(), reinterpret_cast<char*>(&block), kBlock, offset, name_);) {
     offset += kBlock;
@@ -58,7 +62,10 @@ void TarIndex::scan() {
     if (!tar_checksum_fits(block) || !size || *size < 0 || static_cast<uint64_t>(*size) > end - std::min(end, offset)) {
       throw fail("{} is no whole tar archive (at byte {})", name_, offset - kBlock);
     }
-    const auto length = static_cast<uint64_t>(*size);
+    const uint64_t length = is_plain(block.typeflag) && long_size > 0 ? long_size : static_cast<uint64_t>(*size);
+    if (length > end - offset) {
+      throw fail("{} is cut off (at byte {})", name_, offset - kBlock);
+    }
     const auto content = [&] {
       std::string text(static_cast<size_t>(std::min(length, kNameLimit)), '\0');
       read_at(file_.get(), text.data(), text.size(), offset, name_);
@@ -75,14 +82,15 @@ void TarIndex::scan() {
         };
         long_name = value("path");
         long_link = value("linkpath");
+        long_size = text::to_u64(value("size")).value_or(0);
         break;
       }
       default: {
-        const std::string prefix = std::string_view(block.magic, 5) == "ustar" && block.magic[5] == '\0' ? tar_text(block.prefix, sizeof(block.prefix)) : "";
+        const std::string prefix = tar_prefix(block);
         const std::string plain = tar_text(block.name, sizeof(block.name));
         const std::string name = clean(!long_name.empty() ? long_name : prefix.empty() ? plain : prefix + "/" + plain);
         const std::string link = !long_link.empty() ? long_link : tar_text(block.linkname, sizeof(block.linkname));
-        if (block.typeflag == '0' || block.typeflag == '\0') {
+        if (is_plain(block.typeflag)) {
           files_[name] = {offset, length};
         } else if (block.typeflag == '1') {
           links_[name] = clean(link);
@@ -91,6 +99,7 @@ void TarIndex::scan() {
         }
         long_name.clear();
         long_link.clear();
+        long_size = 0;
       }
     }
     if (files_.size() + links_.size() > kMembersLimit) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds every case of the corpus and compares what comes out; README.md says how cases are written."""
 import argparse, concurrent.futures, contextlib, functools, gzip, hashlib, http.server, io, json, os, queue, re, shlex, shutil
-import subprocess, sys, tarfile, tempfile, threading, time
+import socket, subprocess, sys, tarfile, tempfile, threading, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -113,6 +113,11 @@ def apply_step(context, kind, rest, body):
         os.setxattr(path, rest.split()[1], rest.split()[2].encode())
     elif kind == "capability":  # cap_net_bind_service=ep
         os.setxattr(path, "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+    elif kind == "fifo":
+        os.mkfifo(path, 0o640)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
     elif kind == "link":
         path.symlink_to(rest.split()[1])
     elif kind == "tar":

@@ -162,11 +162,11 @@ std::optional<files::Lock> lock_running(const Paths& paths, const std::string& i
   if (!files::is_directory(locks)) {
     try {
       files::make_directories(paths.run_root, 0700);
+      files::spread_below(paths.run_root);
+      files::make_directories(locks, 0700);
     } catch (Error& error) {
       throw std::move(error).with_hint("choose another place for the states of running containers, with --run-root DIR");
     }
-    files::spread_below(paths.run_root);
-    files::make_directories(locks, 0700);
   }
   return files::Lock::try_take(fmt::format("{}/{}", locks, id));
 }

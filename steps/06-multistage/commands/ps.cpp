@@ -21,7 +21,8 @@ std::string state(const engine::Container& container) {
   if (container.status != engine::Status::kExited) {
     return std::string(engine::name(container.status));
   }
-  return fmt::format("exited ({}) {}{}", container.exit_code, text::human_age(container.finished),
+  const bool known = container.finished > std::chrono::system_clock::time_point{};  // not of one that died with its jigsaw
+  return fmt::format("exited ({}){}{}", container.exit_code, known ? " " + text::human_age(container.finished) : "",
                      container.reason.empty() ? "" : ": " + container.reason);
 }
 

@@ -86,7 +86,7 @@ Error setting_refused(const Setting& setting, const Place& place, int number) {
   std::string hint;
   if (number == ENOENT) {
     hint = missing_hint(setting, place);
-    return Error(fmt::format("{} can't be set: there is no {}", setting.why, path), hint).with_errno(number);
+    return Error(fmt::format("there is no {} to write {} to: {}", path, text::quoted(setting.value), setting.why), hint).with_errno(number);
   }
   hint = value_hint(setting, place, number);
   if (hint.empty() && (number == EACCES || number == EPERM || number == EROFS)) {

@@ -107,6 +107,20 @@ void mount_those(Root& root, const Prepared& prepared, bool late) {
   }
 }
 
+// The usual ones and those of the spec; of two at the same path the later.
+std::vector<rootfs::Device> wanted_devices(const Spec& spec, std::vector<rootfs::Device> usual) {
+  usual.insert(usual.end(), spec.devices.begin(), spec.devices.end());
+  std::set<std::string> later;
+  std::vector<rootfs::Device> devices;
+  for (size_t i = usual.size(); i-- > 0;) {
+    if (later.insert(rootfs::relative(usual[i].path)).second) {
+      devices.push_back(std::move(usual[i]));
+    }
+  }
+  std::reverse(devices.begin(), devices.end());
+  return devices;
+}
+
 }  // namespace
 
 std::string root_path(const Spec& spec, const std::string& bundle) {
@@ -182,14 +196,7 @@ void make_devices(const Root& root, const Prepared& prepared) {
   if (!prepared.own_mounts && making == rootfs::DeviceMaking::kBindFromHost) {
     return;  // neither to be made nor to be mounted: those that the root has are used
   }
-  std::vector<rootfs::Device> devices = host_dev ? std::vector<rootfs::Device>{} : rootfs::default_devices();
-  for (const rootfs::Device& wanted : spec.devices) {
-    std::erase_if(devices, [&](const rootfs::Device& device) {
-      return rootfs::relative(device.path) == rootfs::relative(wanted.path);
-    });
-    devices.push_back(wanted);
-  }
-  rootfs::make_devices(root.fd(), devices, making);
+  rootfs::make_devices(root.fd(), wanted_devices(spec, host_dev ? std::vector<rootfs::Device>{} : rootfs::default_devices()), making);
   if (!host_dev) {
     rootfs::make_device_links(root.fd());
   }

@@ -96,5 +96,17 @@ TEST_F(Settings, ATmpfsIsFilledFromATreeThatIsWiderThanThereAreDescriptors) {
   EXPECT_EQ(result.out, "301\n") << result.err;
 }
 
+TEST_F(Settings, TenThousandDevicesAreMadeWithoutComparingEachWithEach) {
+  nlohmann::json devices = nlohmann::json::array();
+  for (int i = 0; i < 10'000; ++i) {
+    devices.push_back({{"path", "/dev/d" + std::to_string(i)}, {"type", "c"}, {"major", 1}, {"minor", 3}});
+  }
+  devices.push_back({{"path", "//dev/./d7"}, {"type", "p"}});  // again: the later one counts
+  devices.push_back({{"path", "/dev/null"}, {"type", "p"}});
+  config["linux"]["devices"] = devices;
+  script("[ -c /dev/d9999 ] && [ -p /dev/d7 ] && [ -p /dev/null ] && [ -c /dev/zero ] && echo made");
+  EXPECT_EQ(run().out, "made\n");
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

@@ -12,6 +12,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <memory>
+#include <set>
 
 #include "base/error.h"
 #include "base/explain.h"
@@ -122,7 +123,10 @@ void add_architectures(scmp_filter_ctx context, const std::vector<std::string>& 
   }
 }
 
-void add_rule(scmp_filter_ctx context, const SeccompRule& rule, uint32_t action) {
+// System calls that have a rule without conditions already. The library walks through all of a system call's rules for each that is added.
+using Settled = std::set<std::pair<int, uint32_t>>;
+
+void add_rule(scmp_filter_ctx context, const SeccompRule& rule, uint32_t action, Settled& settled) {
   // libseccomp joins the conditions of one rule by "and" and allows one for each argument; several for the same
   // argument become rules of their own, as other runtimes read them.
   std::array<int, 6> uses{};
@@ -137,7 +141,7 @@ void add_rule(scmp_filter_ctx context, const SeccompRule& rule, uint32_t action)
   }
   for (const std::string& name : rule.names) {
     const int number = ::seccomp_syscall_resolve_name(name.c_str());
-    if (number == __NR_SCMP_ERROR) {
+    if (number == __NR_SCMP_ERROR || (rule.arguments.empty() && !settled.emplace(number, action).second)) {
       continue;
     }
     const auto add = [&](unsigned count, const scmp_arg_cmp* first) {
@@ -219,10 +223,11 @@ std::vector<char> compile_now(const Seccomp& seccomp) {
   }
   add_architectures(context.get(), seccomp.architectures);
   ::seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a tree instead of a list
+  Settled settled;
   for (const SeccompRule& rule : seccomp.rules) {
     const uint32_t action = action_value(rule.action, rule.error_number);
     if (action != default_action) {  // libseccomp refuses rules that say nothing
-      add_rule(context.get(), rule, action);
+      add_rule(context.get(), rule, action, settled);
     }
   }
   const std::vector<char> instructions = shortened(with_newer_refused(seccomp, exported(context.get())));

@@ -239,6 +239,14 @@ TEST(Seccomp, AFilterIsTakenFromTheCacheForTheSameRulesOnly) {
   EXPECT_LE(files::list(cache).size(), 64U);
 }
 
+TEST(Seccomp, ARuleThatIsSaidOverAndOverIsOneRule) {
+  const SeccompRule rule{.names = {"acct"}, .action = "SCMP_ACT_ERRNO"};
+  const auto once = compile({.rules = {rule}});
+  const auto often = compile({.rules = std::vector<SeccompRule>(100'000, rule)});  // minutes if each looked at those before it
+  EXPECT_EQ(once.instructions, often.instructions);
+  EXPECT_EQ(once.instructions, compile({.rules = {rule, {.names = {"acct"}, .action = "SCMP_ACT_KILL"}}}).instructions) << "the first holds";
+}
+
 TEST(Seccomp, AFilterThatNoKernelTakesIsRefusedBeforeItIsCompiled) {
   Seccomp many{.default_action = "SCMP_ACT_ALLOW"};
   for (uint64_t i = 0; i < 50'000; ++i) {

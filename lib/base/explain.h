@@ -7,7 +7,7 @@
 //            why: nothing mounted from here on may show up on the host
 //            sh:  mount --make-rprivate /
 //
-// or, with --explain=json, one object a line with the keys pid, call, arguments, why, shell, result, error.
+// or, with --explain=json, one object a line with the keys pid, call, arguments, why, shell, result, error; or pid, note, why.
 // Lines are written with one write(2) each, so those of a parent and its child never mix, and the descriptor is
 // inherited by the child: it keeps reporting after its root is gone. When off it costs one comparison a call.
 #pragma once

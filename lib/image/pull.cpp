@@ -71,13 +71,22 @@ class Pulling {
   void work() {
     try {
       for (size_t index = next_++; index < plan_.layers.size(); index = next_++) {
-        layer(index);
+        named_layer(index);
       }
     } catch (const Stopped&) {  // somebody else's error is the one to report
     } catch (const Error& error) {
       stop(std::make_exception_ptr(Error(error).in(source_.description())));
     } catch (...) {
       stop(std::current_exception());
+    }
+  }
+
+  // What goes wrong with a layer says with which one.
+  void named_layer(size_t index) {
+    try {
+      layer(index);
+    } catch (Error& error) {
+      throw std::move(error).in("layer " + plan_.layers[index].blob.digest.short_id());
     }
   }
 
@@ -229,8 +238,7 @@ class Pulling {
       read_blob(layer.blob, pass);
     }
     if (const Digest diff_id = stages.finish(); diff_id != layer.diff_id) {
-      throw fail("layer {} unpacks to {}, but the config says {}", layer.blob.digest.short_id(), diff_id.text(),
-                 layer.diff_id.text());
+      throw fail("unpacks to {}, but the config says {}", diff_id.text(), layer.diff_id.text());
     }
   }
 

@@ -30,13 +30,17 @@ void TarReader::State::feed(std::string_view bytes) {
       case Phase::kSparseMap:
         collect(bytes, kTarBlock);
         if (block.size() == kTarBlock) {
+          in_header = true;
           phase == Phase::kHeader ? take_header() : phase == Phase::kOldSparse ? take_old_sparse() : take_sparse_map();
+          in_header = false;
         }
         break;
       case Phase::kSpecial:
         collect(bytes, padded(special_size));
         if (block.size() == padded(special_size)) {
+          in_header = true;
           take_special();
+          in_header = false;
         }
         break;
       case Phase::kData:
@@ -219,7 +223,9 @@ void TarReader::State::begin_entry() {
   taken = 0;
   pax = PaxRecords{};
   padding = padded(stored) - stored;
+  in_header = false;
   sink.begin(entry);
+  before = entry.name;
   begin_content();
 }
 
@@ -257,7 +263,16 @@ TarReader::TarReader(TarSink& sink) : state_(std::make_unique<State>(sink)) {}
 TarReader::~TarReader() = default;
 TarReader::TarReader(TarReader&&) noexcept = default;
 
-void TarReader::feed(std::string_view bytes) { state_->feed(bytes); }
+void TarReader::feed(std::string_view bytes) {
+  try {
+    state_->feed(bytes);
+  } catch (Error& error) {
+    if (state_->in_header && !state_->before.empty()) {
+      throw std::move(error).in("behind the entry " + text::quoted(state_->before));
+    }
+    throw;
+  }
+}
 
 void TarReader::finish() {
   State& state = *state_;

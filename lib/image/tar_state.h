@@ -32,6 +32,8 @@ struct TarReader::State {
   std::string long_link;
 
   TarEntry entry;
+  std::string before;       // the name of the entry before, for messages
+  bool in_header = false;   // what is wrong is wrong between two entries
   uint64_t stored = 0;   // bytes of content still to come
   uint64_t padding = 0;  // and of padding behind them
   std::vector<SparsePiece> pieces;

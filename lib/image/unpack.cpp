@@ -122,7 +122,7 @@ void unpack_one(const Descriptor& blob, const Digest& diff_id, int fd, const std
     applier.write(bytes);
   });
   if (const Digest real = hasher.finish(); real != diff_id) {
-    throw Error(fmt::format("the layer {} unpacks to {}, but the config says {}", blob.digest.text(), real.text(), diff_id.text()),
+    throw Error(fmt::format("unpacks to {}, but the config says {}", real.text(), diff_id.text()),
                 "manifest and config don't belong together");
   }
   applier.end();
@@ -150,7 +150,11 @@ void unpack_image(const Image& image, const BlobOpener& open, const std::string&
       if (options.on_layer) {
         options.on_layer(layer);
       }
-      unpack_one(layer, image.config.diff_ids[i], open(layer).get(), directory, options.privilege);
+      try {
+        unpack_one(layer, image.config.diff_ids[i], open(layer).get(), directory, options.privilege);
+      } catch (Error& error) {
+        throw std::move(error).in("layer " + layer.digest.short_id());
+      }
     }
   } catch (...) {
     for (const std::string& name : files::list(directory)) {  // half a root file system helps nobody

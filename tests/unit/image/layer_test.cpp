@@ -37,9 +37,10 @@ class PlainLayer : public ::testing::Test {
     applier.end();
   }
   void apply(const std::vector<Item>& items) { feed(tar(items)); }
-  std::string refusal(const std::vector<Item>& items) {
+  std::string refusal(const std::vector<Item>& items) { return refusal(tar(items)); }
+  std::string refusal(const std::string& stream) {
     try {
-      apply(items);
+      feed(stream);
     } catch (const Error& error) {
       return error.message();
     }
@@ -208,6 +209,13 @@ TEST_F(PlainLayer, WrongHeadersAreRefused) {
   std::string damaged = good;
   damaged[0] = 'b';
   EXPECT_THROW(feed(damaged), Error);
+}
+
+TEST_F(PlainLayer, WhatIsWrongSaysBehindWhichEntry) {
+  std::string damaged = tar({directory("a"), file("a/b"), file("c")});
+  damaged[size_t{3} * 512] = 'd';
+  EXPECT_THAT(refusal(damaged), HasSubstr("behind the entry \"a/b\": this is no tar archive"));
+  EXPECT_THAT(refusal({file("a/b"), file("a/b/c")}), HasSubstr("entry \"a/b/c\" of the layer"));
 }
 
 TEST(Pax, RecordsAreHeldToTheirLengths) {

@@ -149,7 +149,7 @@ Error CheckResult::error() const {
       rules.push_back(finding.rule);
     }
   }
-  return Error(fmt::format("the build checks (lint) found violations of the rules {}", text::join(rules, ", ")),
+  return Error(fmt::format("lint violation found for rules: {}", text::join(rules, ", ")),
                "the Dockerfile says check=error=true; mend the lines above, or add skip=RULE to it");
 }
 

@@ -55,7 +55,7 @@ struct CheckResult {
   CheckOptions options;
 
   bool fails() const { return options.error && !findings.empty(); }
-  // "the checks StageNameCasing, UndefinedVar found something, and check=error=true is set". Use if fails().
+  // "lint violation found for rules: StageNameCasing, UndefinedVar". Use if fails().
   Error error() const;
 };
 // Throws, as a build would, if the file can't be planned or evaluated.

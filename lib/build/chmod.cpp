@@ -16,7 +16,7 @@ constexpr mode_t kWrite = 0222;
 constexpr mode_t kExecute = 0111;
 
 Error bad_mode(std::string_view text) {
-  return Error(fmt::format("{} is an invalid mode (chmod parameter)", text::quoted(text)),
+  return Error(fmt::format("invalid chmod parameter: {}", text::quoted(text)),
                "give octal digits from 0 to 07777, such as 755, or changes such as u+x,go-w");
 }
 

@@ -64,7 +64,7 @@ void read_ignore_file_of(Context& context, const std::string& dockerfile) {
 Source dockerfile_within(const Context& context, const std::string& name) {
   const std::optional<std::string> text = Tree({context.directory}).read_file(clean_path(name), kDockerfileLimit);
   if (!text) {
-    throw fail("there is no {} in the build context {}", name, context.shown)
+    throw fail("failed to read dockerfile: there is no {} in the build context {}", name, context.shown)
         .with_hint("name another one with -f");
   }
   return make_source(name, *text);
@@ -76,7 +76,7 @@ std::string default_dockerfile(const std::string& directory) {
       return directory + name;
     }
   }
-  throw fail("there is no Dockerfile in {}", directory)
+  throw fail("failed to read dockerfile: there is no Dockerfile in {}", directory)
       .with_hint("write one, name another file with -f, or give another directory");
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "build/glob.h"
 
 namespace jigsaw::build {
@@ -30,7 +31,7 @@ class Copier : public SourceVisitor {
       return;
     }
     if (!S_ISDIR(there->status.st_mode)) {
-      throw fail("cannot copy the directory {} to {}: it is not a directory", source_.shown, target);
+      throw fail("cannot copy to non-directory: {} is no directory, and {} is one", target, source_.shown);
     }
     const bool take_over = !visit.relative.empty() && visit.choice == Visit::Choice::kChosen;
     if (take_over) {
@@ -137,7 +138,7 @@ void copy_source(LayerWriter& layer, const CopySource& source, const SourceMatch
   std::string target = tree.resolve(clean_path(destination));
   const std::optional<Tree::Node> node = source.tree->find(match.path);
   if (!node) {
-    throw system_error(ENOENT, fmt::format("\"{}\" not found", source.shown));
+    throw system_error(ENOENT, fmt::format("{}: not found", text::quoted(clean_path(source.shown))));
   }
   const bool from_directory = S_ISDIR(node->status.st_mode);
   const std::optional<Tree::Node> there = tree.find(target);

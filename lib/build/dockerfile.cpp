@@ -90,7 +90,7 @@ class Parser {
     if (file_.statements.empty()) {
       const bool blank = source_->text.find_first_not_of(" \t\r\n") == std::string::npos;
       throw Error(fmt::format("{}: {}", source_->name,
-                              blank ? "the file is empty: it has no instructions" : "the file has no instructions, only comments"),
+                              blank ? "the Dockerfile cannot be empty: file with no instructions" : "file with no instructions, only comments"),
                   "a Dockerfile starts with FROM: FROM scratch, or FROM and the name of an image");
     }
     return std::move(file_);
@@ -208,11 +208,11 @@ class Parser {
                       .length = line.size(),
                       .last_line = number};
     if (file_.directive(name)) {
-      throw place.error(fmt::format("only one {} parser directive is allowed: this one is given twice", name), "keep one of them");
+      throw place.error(fmt::format("only one {} parser directive can be used: this one is given twice", name), "keep one of them");
     }
     if (name == "escape") {
       if (value != "\\" && value != "`") {
-        throw place.error(fmt::format("invalid escape token {}", text::quoted(value)),
+        throw place.error(fmt::format("invalid escape token '{}'", value),
                           "it is \\ (the default) or `");
       }
       file_.escape = value[0];

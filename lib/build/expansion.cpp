@@ -101,7 +101,7 @@ class Expander {
       }
     }
     if (!stop.empty()) {
-      throw missing(stop == "/" ? "a / before the replacement" : "the closing }");
+      throw missing(stop == "/" ? "'/' before the replacement" : "'}'");
     }
     return result;
   }
@@ -138,7 +138,7 @@ class Expander {
     const std::string_view quote = next();
     const size_t end = text_.find('\'', at_);
     if (end == std::string_view::npos) {
-      throw missing("the closing ' (single-quote)");
+      throw unfinished("single-quote");
     }
     std::string inside(text_.substr(at_, end - at_));
     at_ = end + 1;
@@ -176,7 +176,7 @@ class Expander {
       }
       result += character;
     }
-    throw missing("the closing \" (double-quote)");
+    throw unfinished("double-quote");
   }
 
   std::string dollar() {
@@ -200,10 +200,10 @@ class Expander {
   std::string braces() {
     next();
     if (at_end()) {
-      throw missing("the closing }");
+      throw missing("'}'");
     }
     if (peek() == "{" || peek() == "}" || peek() == ":") {
-      throw Error("bad substitution: a name must follow ${", "write ${NAME}; for a plain $ write \\$");
+      throw Error("syntax error: bad substitution: a name must follow ${", "write ${NAME}; for a plain $ write \\$");
     }
     const std::string variable = name();
     const std::string_view sign = next();
@@ -222,10 +222,10 @@ class Expander {
     const std::string_view form = empty_counts_as_unset ? next() : sign;
     const bool trims = form == "#" || form == "%";
     if (form.empty()) {
-      throw missing("the closing }");
+      throw missing("'}'");
     }
     if ((trims && empty_counts_as_unset) || (!trims && form != "+" && form != "-" && form != "?")) {
-      throw Error(fmt::format("unsupported modifier in ${{{}{}{}…}}", variable, empty_counts_as_unset ? ":" : "", form),
+      throw Error(fmt::format("unsupported modifier ({}{}) in substitution of ${{{}…}}", empty_counts_as_unset ? ":" : "", form, variable),
                   "known are ${v:-w} ${v-w} ${v:+w} ${v+w} ${v:?w} ${v?w} ${v#p} ${v##p} ${v%p} ${v%%p} ${v/p/r} "
                   "${v//p/r}");
     }
@@ -308,8 +308,13 @@ class Expander {
     return value;
   }
 
+  static Error unfinished(std::string_view what) {
+    return Error(fmt::format("unexpected end of statement: there is no matching {}", what),
+                 "put text with special characters into quotes, or \\ before each of them");
+  }
+
   static Error missing(std::string_view what) {
-    return Error(fmt::format("syntax error: {} is missing", what),
+    return Error(fmt::format("syntax error: missing {}", what),
                  "put text with special characters into quotes, or \\ before each of them");
   }
 

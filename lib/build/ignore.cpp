@@ -43,7 +43,7 @@ std::string clean_path(std::string_view path) {
 }
 
 [[noreturn]] void refuse(std::string_view pattern, std::string_view why) {
-  throw Error(fmt::format("bad ignore pattern {}: {}", text::quoted(pattern), why),
+  throw Error(fmt::format("{} pattern {}: {}", pattern == "!" ? "illegal exclusion" : "syntax error in", text::quoted(pattern), why),
               "to mean a special character itself, put \\ before it");
 }
 

@@ -53,15 +53,15 @@ bool is_digest(std::string_view text) {
 
 void check_checksum(const Copy& copy, const Place& place) {
   if (copy.sources.size() != 1) {
-    throw place.error("--checksum goes with exactly one source", "split the ADD, one line for each source");
+    throw place.error("--checksum can't be specified for multiple sources", "split the ADD, one line for each source");
   }
   const SourceKind kind = source_kind(copy.sources.front());
   if (kind == SourceKind::kLocal) {
-    throw place.error("--checksum requires an HTTP(S) or Git source: files of the context have none",
+    throw place.error("--checksum requires HTTP(S) or Git sources, not files of the context",
                       "leave --checksum out: the context's files are compared by content anyway");
   }
   if (kind == SourceKind::kHttp && !is_digest(copy.checksum)) {
-    throw place.error(fmt::format("--checksum: {} is an invalid digest", text::quoted(copy.checksum)),
+    throw place.error(fmt::format("invalid checksum digest format: {}", text::quoted(copy.checksum)),
                       "write --checksum=sha256: and 64 lower-case hex digits, as sha256sum prints them");
   }
 }
@@ -91,7 +91,7 @@ Copy parse_copy(const Statement& statement, CopyKind kind) {
   copy.destination = std::move(words.back());
   words.pop_back();
   if (as_heredoc(copy.destination)) {
-    throw statement.arguments_place().error("a here-document (heredoc) can't be the destination",
+    throw statement.arguments_place().error(text::upper(statement.keyword) + " cannot accept a heredoc as a destination",
                                             "put the destination last: COPY <<EOF /etc/motd");
   }
   for (std::string& word : words) {
@@ -133,7 +133,7 @@ void check_copy(const Copy& copy, const Place& place) {
   }
   for (const std::string& source : copy.sources) {
     if (!copy.add && source_kind(source) != SourceKind::kLocal) {
-      throw place.error(fmt::format("COPY takes no URL: {}", text::quoted(source)),
+      throw place.error(fmt::format("the source of COPY can't be a {}: {}", source_kind(source) == SourceKind::kGit ? "git ref or URL" : "URL", text::quoted(source)),
                         fmt::format("ADD fetches: ADD {} {}", source, copy.destination));
     }
   }

@@ -22,7 +22,7 @@ class BodyExpander {
     for (std::string& path : volume.paths) {
       fill(path);
       if (path.empty()) {
-        throw Error("a VOLUME can not be an empty string", "a variable in it may have no value");
+        throw Error("VOLUME specified can not be an empty string", "a variable in it may have no value");
       }
     }
   }
@@ -32,7 +32,7 @@ class BodyExpander {
       try {
         flags::parse_signal(stop.signal);
       } catch (const Error& error) {
-        throw Error("invalid STOPSIGNAL: " + error.message(), error.hint());
+        throw Error("invalid signal: " + stop.signal, error.hint());
       }
     }
   }
@@ -76,7 +76,7 @@ class BodyExpander {
       }
     }
     if (run.security == "insecure") {
-      throw Error("--security=insecure is refused: a build step never gets more rights than a container",
+      throw Error("--security=insecure is refused: security.insecure is not allowed, a build step never gets more rights than a container",
                   "run such a step with jigsaw run --privileged, outside of the build");
     }
     if (!run.devices.empty()) {

@@ -18,7 +18,7 @@ std::vector<std::string> names_of(std::initializer_list<FlagSpec> known) {
 std::string switch_value(const Place& place, const std::string& name, const std::optional<std::string>& value) {
   const std::string lower = text::lower(value.value_or("true"));
   if (lower != "true" && lower != "false") {
-    throw place.error(fmt::format("the flag --{} takes a boolean value, true or false, not {}", name, text::quoted(*value)),
+    throw place.error(fmt::format("expecting boolean value for flag --{}, not: {}", name, *value),
                       fmt::format("write just --{}", name));
   }
   return lower;
@@ -45,12 +45,12 @@ FlagValues::FlagValues(const Statement& statement, std::initializer_list<FlagSpe
                         : fmt::format("{} takes {}", instruction, text::join(names, " ")));
     }
     if (spec->kind != FlagKind::kList && values_.contains(name)) {
-      throw place.error(fmt::format("duplicate flag: --{} is given twice", name), "keep one of them");
+      throw place.error(fmt::format("duplicate flag specified: --{}", name), "keep one of them");
     }
     if (spec->kind == FlagKind::kSwitch) {
       value = switch_value(place, name, value);
     } else if (!value) {
-      throw place.error(fmt::format("missing a value on the flag --{}", name),
+      throw place.error(fmt::format("missing a value on flag: --{}", name),
                         fmt::format("write --{}=…, with = and without blanks", name));
     }
     values_[name].push_back(*value);
@@ -81,7 +81,7 @@ std::optional<std::vector<std::string>> json_arguments(const Statement& statemen
   try {
     return json_words(text);
   } catch (const std::invalid_argument&) {
-    throw statement.arguments_place().error("a JSON array here holds strings only, and this one holds something else",
+    throw statement.arguments_place().error("with JSON array syntax, arrays hold strings only: this one holds something else",
                                             "put every word into double quotes: [\"sleep\", \"10\"]");
   }
 }

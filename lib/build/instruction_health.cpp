@@ -19,7 +19,7 @@ std::chrono::nanoseconds interval(const FlagValues& flags, const std::string& na
   try {
     duration = text::parse_duration(value, "--" + name);
   } catch (const Error& error) {
-    throw flags.place(name).error("invalid duration: " + error.message(), error.hint());
+    throw flags.place(name).error(fmt::format("{} duration {}: {}", std::isdigit(static_cast<unsigned char>(value.back())) != 0 ? "missing unit in" : "invalid", text::quoted(value), error.message()), error.hint());
   }
   if (duration.count() != 0 && duration < std::chrono::milliseconds(1)) {
     throw flags.place(name).error(fmt::format("--{} cannot be less than 1ms", name), "write it as 30s or 1m");
@@ -34,7 +34,9 @@ int64_t retries(const FlagValues& flags) {
     return 0;
   }
   if (!number || *number < 0 || *number > INT32_MAX) {
-    throw flags.place("retries").error(fmt::format("--retries must be a whole number and cannot be negative: {}", text::quoted(value)));
+    throw flags.place("retries").error(number && *number < 0
+                                           ? fmt::format("--retries cannot be negative: {}", value)
+                                           : fmt::format("--retries: invalid syntax: {} is no whole number", text::quoted(value)));
   }
   return *number;
 }
@@ -54,7 +56,7 @@ Range port_range(std::string_view text, std::string_view whole) {
   const std::optional<int> first = port_number(text.substr(0, dash));
   const std::optional<int> last = dash == std::string_view::npos ? first : port_number(text.substr(dash + 1));
   if (!first || !last || *last < *first) {
-    throw Error(fmt::format("invalid port: {}", text::quoted(whole)),
+    throw Error(fmt::format("invalid port: {}: invalid containerPort: {}", text::quoted(whole), text),
                 "a port is a number from 0 to 65535, with /tcp, /udp or /sctp behind it if need be: 8080, 53/udp, "
                 "7000-7005");
   }
@@ -105,7 +107,7 @@ Healthcheck parse_healthcheck(const Statement& statement) {
   if (kind != "CMD") {
     const std::vector<std::string> known = {"CMD", "NONE"};
     throw statement.arguments_place().error(
-        fmt::format("unknown type {} of HEALTHCHECK{}", text::quoted(type), text::did_you_mean(kind, known)),
+        fmt::format("unknown type {} in HEALTHCHECK{}", text::quoted(kind), text::did_you_mean(kind, known)),
         "write HEALTHCHECK CMD and the command, or HEALTHCHECK NONE");
   }
   if (auto words = json_arguments(statement, rest)) {
@@ -134,7 +136,7 @@ Ports parse_ports(std::string_view text) {
   const std::string_view protocol = slash == std::string_view::npos ? "" : container.substr(slash + 1);
   const std::string lower = protocol.empty() ? "tcp" : text::lower(protocol);
   if (lower != "tcp" && lower != "udp" && lower != "sctp") {
-    throw Error(fmt::format("invalid port: {}: unknown protocol {}", text::quoted(text), text::quoted(protocol)),
+    throw Error(fmt::format("invalid port: {}: invalid proto: {}", text::quoted(text), protocol),
                 "it is tcp, udp or sctp");
   }
   result.upper_protocol = !protocol.empty() && protocol != lower;

@@ -51,7 +51,7 @@ bool parse_switch(std::string_view key, std::string_view value) {
       return false;
     }
   }
-  throw Error(fmt::format("invalid value for {}: {} is neither true nor false", key, text::quoted(value)));
+  throw Error(fmt::format("invalid value for {}: {}, it must be true or false", key, value));
 }
 
 uint32_t parse_number(std::string_view key, std::string_view value, int base) {
@@ -63,7 +63,7 @@ uint32_t parse_number(std::string_view key, std::string_view value, int base) {
     number = number * static_cast<uint64_t>(base) + static_cast<uint64_t>(std::max(0, digit));
   }
   if (!good || number > UINT32_MAX) {
-    throw Error(fmt::format("invalid value for {}: {} is not {}", key, text::quoted(value),
+    throw Error(fmt::format("invalid value {} for {}: it is not {}", value, key,
                             base == 8 ? "an octal mode" : "a number"));
   }
   return static_cast<uint32_t>(number);
@@ -129,7 +129,7 @@ class MountParser {
     }
     const bool needs_target = type == Type::kBind || type == Type::kCache || type == Type::kTmpfs;
     if (needs_target && text::trim(mount_.target).empty()) {
-      throw Error(fmt::format("a {} mount needs target=", type_name(type)), "for example target=/src");
+      throw Error(fmt::format("invalid mount target {}: a {} mount needs target=", text::quoted(mount_.target), type_name(type)), "for example target=/src");
     }
     return std::move(mount_);
   }
@@ -170,7 +170,7 @@ class MountParser {
     } else if (key == "id") {
       mount_.id = value;
     } else if (key == "sharing") {
-      mount_.sharing = one_of(kSharings, "sharing", value);
+      mount_.sharing = one_of(kSharings, "sharing value", value);
       sharing_given_ = true;
     } else if (key == "mode") {
       mount_.mode = parse_number(key, value, 8);
@@ -184,7 +184,7 @@ class MountParser {
       static const std::vector<std::string> kKeys = {
           "type", "from", "source", "src", "target",  "dst",  "destination", "readonly", "ro", "readwrite",
           "rw",   "id",   "size",   "mode", "sharing", "uid", "gid",         "env",      "required"};
-      throw Error(fmt::format("unexpected key {}{}", text::quoted(key), text::did_you_mean(key, kKeys)),
+      throw Error(fmt::format("unexpected key '{}'{}", key, text::did_you_mean(key, kKeys)),
                   fmt::format("known are {}", text::join(kKeys, ", ")));
     }
   }
@@ -239,7 +239,7 @@ std::string mount_from(std::string_view text) {
     from = field.substr(equals + 1);
     const size_t dollar = from.find('$');
     if (dollar != std::string::npos && dollar + 1 != from.size()) {
-      throw Error("variable expansion is not supported in from= of a mount",
+      throw Error("'from' doesn't support variable expansion in a mount",
                   "give the stage a fixed name first: FROM $image AS name, then from=name");
     }
   }
@@ -270,7 +270,7 @@ Run parse_run(const Statement& statement) {
   }
   run.security = flags.text("security");
   if (flags.given("security") && run.security != "sandbox" && run.security != "insecure") {
-    throw flags.place("security").error(fmt::format("invalid security mode {}", text::quoted(run.security)),
+    throw flags.place("security").error(fmt::format("security {} is not valid", text::quoted(run.security)),
                                         "it is sandbox or insecure");
   }
   run.devices = flags.list("device");

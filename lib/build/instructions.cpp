@@ -36,7 +36,7 @@ From parse_from(const Statement& statement) {
   const std::vector<Word> words = split_blanks(statement.arguments);
   From from{.platform = flags.text("platform")};
   if (words.empty()) {
-    throw statement.keyword_place().error("FROM requires an image: either one argument, or three with AS and a stage name",
+    throw statement.keyword_place().error("FROM requires either one or three arguments: FROM image, or FROM image AS name",
                                           "write FROM scratch to start with nothing");
   }
   from.image = words[0].text;
@@ -47,7 +47,7 @@ From parse_from(const Statement& statement) {
     return statement.place(statement.arguments_offset + word.offset, word.text.size());
   };
   if (words.size() != 3 || text::lower(words[1].text) != "as") {
-    throw at(words[1]).error("FROM requires either one argument or three arguments: FROM image AS name",
+    throw at(words[1]).error("FROM requires either one or three arguments: FROM image, or FROM image AS name",
                              words.size() == 2 && text::lower(words[1].text) == "as"
                                  ? "the stage name is missing after AS"
                                  : "name a stage with AS; one FROM names one image");
@@ -56,7 +56,7 @@ From parse_from(const Statement& statement) {
   from.name_as_written = words[2].text;
   from.name = text::lower(words[2].text);
   if (!is_stage_name(from.name)) {
-    throw at(words[2]).error(fmt::format("invalid name for a build stage: {}", text::quoted(words[2].text)),
+    throw at(words[2]).error(fmt::format("invalid name for build stage: {}", text::quoted(words[2].text)),
                              "it starts with a letter, then come letters, digits, '-', '_' or '.'");
   }
   return from;
@@ -86,7 +86,7 @@ std::vector<KeyValue> parse_pairs(const Statement& statement) {
     const size_t equals = word.text.find('=');
     const Place place = statement.place(statement.arguments_offset + word.offset, word.text.size());
     if (equals == std::string::npos) {
-      throw place.error(fmt::format("can't find = in {}: it must be of the form name=value", text::quoted(word.text)),
+      throw place.error(fmt::format("can't find = in {}: it must be of the form: name=value", text::quoted(word.text)),
                         "put a value with blanks into quotes: NAME=\"two words\"");
     }
     if (equals == 0) {
@@ -133,7 +133,7 @@ Volume parse_volume(const Statement& statement) {
   for (std::string& path : volume.paths) {
     path = text::trim(path);
     if (path.empty()) {
-      throw statement.arguments_place().error("a VOLUME can not be an empty string", "for example VOLUME /data");
+      throw statement.arguments_place().error("VOLUME specified can not be an empty string", "for example VOLUME /data");
     }
   }
   return volume;
@@ -156,7 +156,7 @@ Shell parse_shell(const Statement& statement) {
   no_flags(statement);
   auto words = json_arguments(statement, statement.arguments);
   if (!words) {
-    throw statement.arguments_place().error("SHELL requires its arguments in JSON form: an array of strings",
+    throw statement.arguments_place().error("SHELL requires the arguments to be in JSON form",
                                             "for example SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]");
   }
   if (words->empty()) {
@@ -178,7 +178,7 @@ Onbuild parse_onbuild(const Statement& statement) {
   const Statement inner = sub_statement(statement);
   const std::string name = text::upper(inner.keyword);
   if (name == "ONBUILD") {
-    throw inner.keyword_place().error("ONBUILD isn't allowed as an ONBUILD trigger: ONBUILD ONBUILD would be a chain", "triggers run once, in the next build only");
+    throw inner.keyword_place().error("chaining ONBUILD isn't allowed: ONBUILD is no ONBUILD trigger", "triggers run once, in the next build only");
   }
   if (name == "FROM" || name == "MAINTAINER") {
     throw inner.keyword_place().error(fmt::format("{} isn't allowed as an ONBUILD trigger", name));
@@ -226,7 +226,7 @@ void add_to(Recipe& recipe, Instruction instruction) {
     recipe.global_arguments.push_back(std::move(instruction));
   } else {
     throw instruction.place.error(
-        fmt::format("no build stage yet: {} stands before the first FROM", instruction.name()),
+        fmt::format("no build stage in current context: {} stands before the first FROM", instruction.name()),
         "a Dockerfile starts with FROM; only ARG, comments and parser directives may stand before it");
   }
 }
@@ -277,7 +277,7 @@ Recipe parse_recipe(const Source& source) {
     add_to(recipe, parse_instruction(statement));
   }
   if (recipe.stages.empty()) {
-    throw Error(fmt::format("{}: no FROM: there is no stage to build", source->name),
+    throw Error(fmt::format("{}: there are no stages to build: no FROM", source->name),
                 "a Dockerfile starts with FROM: FROM scratch, or FROM and the name of an image");
   }
   return recipe;

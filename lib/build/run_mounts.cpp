@@ -33,7 +33,7 @@ std::string target_of(const Mount& mount, size_t index, const std::string& direc
   }
   const std::string path = target.starts_with('/') ? clean_path(target) : join_path(directory.empty() ? "/" : directory, target);
   if (path == "/") {
-    throw fail("a mount can't cover the whole file system: target={}", text::quoted(mount.target));
+    throw fail("invalid mount target {}: a mount can't cover the whole file system", text::quoted(path));
   }
   return path;
 }
@@ -94,7 +94,7 @@ void RunMounts::find_bind(size_t index) {
   bind.from_context = workshop.result_of(origin) == nullptr;
   const std::optional<Tree::Node> node = bind.tree->find(bind.path);
   if (!node) {
-    throw system_error(ENOENT, fmt::format("\"{}\" not found", mount.source.empty() ? "/" : mount.source))
+    throw system_error(ENOENT, fmt::format("{}: not found", text::quoted(clean_path(mount.source))))
         .with_hint(fmt::format("it is the source of --mount with target={}", mount.target));
   }
   bind.is_directory = S_ISDIR(node->status.st_mode);
@@ -224,7 +224,7 @@ void RunMounts::secret(size_t index, const std::string&, std::vector<std::string
   const std::optional<std::string> value = secret_value(runner_.workshop().options, mount.id);
   if (!value) {
     if (mount.required) {
-      throw fail("secret '{}' not found: the mount requires it", mount.id)
+      throw fail("secret {}: not found, and the mount requires it", mount.id)
           .with_hint(fmt::format("build with --secret id={},src=FILE", mount.id));
     }
     return;
@@ -251,7 +251,7 @@ void RunMounts::agent(size_t index, const std::string&, std::vector<std::string>
     // Scripts that look for the variable find it all the same, as with BuildKit.
     environment.push_back("SSH_AUTH_SOCK=" + target_of(mount, index, runner_.result().config.config.working_dir));
     if (mount.required) {
-      throw fail("ssh agent '{}' not found: the mount requires it", id).with_hint("build with --ssh " + id);
+      throw fail("no SSH key {0} forwarded: ssh agent '{0}' not found, and the mount requires it", id).with_hint("build with --ssh " + id);
     }
     return;
   }

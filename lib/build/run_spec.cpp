@@ -25,7 +25,11 @@ security::User user_of(const RunPlan& plan, Tree& image) {
   try {
     return security::resolve_user(no_group ? plan.user.substr(0, plan.user.size() - 1) : plan.user, accounts);
   } catch (const Error& error) {
-    throw Error(fmt::format("unable to find user {}: {}", plan.user, error.message()), error.hint());
+    const bool group = error.message().starts_with("no group");
+    throw Error(fmt::format("unable to find {} {}: no matching entries in {} file: {}", group ? "group" : "user",
+                            group ? plan.user.substr(plan.user.find(':') + 1) : plan.user, group ? "group" : "passwd",
+                            error.message()),
+                error.hint());
   }
 }
 

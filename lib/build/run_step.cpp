@@ -48,7 +48,8 @@ std::string working_directory_of(const StageResult& stage) {
 // The last lines of output, as the end of an error message.
 std::string failure_text(const std::vector<std::string>& command, const process::ExitStatus& status,
                          const std::optional<std::string>& oom, const std::vector<std::string>& lines) {
-  std::string text = fmt::format("the command {} failed with {}", text::quoted(text::join(command, " ")), status.text());
+  const std::string end = status.signal == 0 ? fmt::format("exit code: {}", status.code) : status.text();
+  std::string text = fmt::format("the command {} did not complete successfully: {}", text::quoted(text::join(command, " ")), end);
   if (oom) {
     text += " (" + *oom + ")";
   }

@@ -24,7 +24,7 @@ std::optional<timespec> epoch_of(const std::map<std::string, std::string>& argum
   if (found == arguments.end() || found->second.empty()) {
     return std::nullopt;
   }
-  return timespec{text::parse_i64(found->second, "SOURCE_DATE_EPOCH", 0, 253402300799), 0};
+  return timespec{text::parse_i64(found->second, "invalid SOURCE_DATE_EPOCH: it", 0, 253402300799), 0};
 }
 
 PlanOptions plan_options(const BuildOptions& options, Site::Purpose purpose) {

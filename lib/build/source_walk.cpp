@@ -44,7 +44,7 @@ std::string reason_of_absence(const CopySource& source, const std::string& path)
 }
 
 Error not_found(const CopySource& source, const std::string& path, const std::string& shown) {
-  return system_error(ENOENT, fmt::format("\"{}\" not found", shown)).with_hint(reason_of_absence(source, path));
+  return system_error(ENOENT, fmt::format("{}: not found", text::quoted(clean_path(shown)))).with_hint(reason_of_absence(source, path));
 }
 
 void require(const CopySource& source, const std::string& path) {
@@ -188,7 +188,7 @@ std::vector<SourceMatch> find_sources(const CopySource& source) {
     found.push_back(source.path);
   } else {
     if (!is_glob(source.path)) {
-      throw fail("\"{}\" is no pattern: a set [a-z] in it is not closed", source.shown)
+      throw fail("syntax error in pattern {}: a set [a-z] in it is not closed", text::quoted(source.shown))
           .with_hint("to mean a bracket itself, write [[]");
     }
     const std::vector<std::string_view> parts = text::split(std::string_view(source.path).substr(1), '/');

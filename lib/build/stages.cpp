@@ -87,7 +87,7 @@ void check_reference(const Plan& plan, const Stage& stage) {
     }
   } catch (const Error& error) {
     const std::string near = stage_hint(plan, stage.base.name);
-    throw stage.place.error(error.message(), near.empty() ? error.hint() : near);
+    throw stage.place.error("invalid reference format: " + error.message(), near.empty() ? error.hint() : near);
   }
 }
 
@@ -98,7 +98,7 @@ Error blank(const Plan& plan, const Instruction& instruction, std::string_view w
   for (const std::string& name : expand(written, plan.globals, {.escape = plan.escape}).unset) {
     near = near.empty() ? text::did_you_mean(name, names) : near;
   }
-  return instruction.place.error(fmt::format("the {} ({}) is blank: it has no value{}", what, written, near),
+  return instruction.place.error(fmt::format("the {} ({}) should not be blank: it has no value{}", what, written, near),
                                  "declare it before the first FROM: ARG NAME=value, or give --build-arg NAME=value");
 }
 
@@ -122,7 +122,7 @@ Stage start_stage(const Plan& plan, const RecipeStage& written) {
     try {
       stage.platform = parse_platform(platform);
     } catch (const Error& error) {
-      throw instruction.place.error(fmt::format("--platform={}: {}", from.platform, error.message()), error.hint());
+      throw instruction.place.error(fmt::format("failed to parse platform {}: {}", from.platform, error.message()), error.hint());
     }
     from.platform = platform;
   }
@@ -153,7 +153,7 @@ Origin copy_origin(const Plan& plan, const Copy& copy, const Instruction& instru
   }
   const Expansion expansion = expand(copy.from, {}, {.escape = plan.escape});
   if (expansion.text != copy.from) {
-    throw instruction.place.error("variable expansion is not supported in --from",
+    throw instruction.place.error("variable expansion is not supported for --from",
                                   "give the stage a fixed name: FROM $image AS name, then COPY --from=name");
   }
   if (const std::optional<uint64_t> number = text::to_u64(copy.from)) {
@@ -206,7 +206,7 @@ void refuse_circles(const Plan& plan) {
         return;
       }
       if (marks[origin.stage] == Mark::kOpen) {
-        throw place.error(fmt::format("circular dependency: stage {} needs itself", plan.stages[origin.stage].label),
+        throw place.error(fmt::format("circular dependency detected on stage: {}, which needs itself", plan.stages[origin.stage].label),
                           "a stage can only take from stages that are defined before it");
       }
       visit(origin.stage);
@@ -231,7 +231,7 @@ void refuse_later_stages(const Plan& plan, const Stage& stage) {
     for (const Origin& origin : planned.origins) {
       if (origin.kind == Origin::Kind::kStage && origin.stage >= stage.index) {
         throw planned.instruction.place.error(
-            fmt::format("can't take files from stage {}: it comes later in the file", plan.stages[origin.stage].label),
+            fmt::format("cannot {} from stage {}: it comes later in the file", std::holds_alternative<Run>(planned.instruction.body) ? "mount" : "copy", text::quoted(plan.stages[origin.stage].label)),
             fmt::format("it needs to be defined before: move FROM … AS {} above this stage", plan.stages[origin.stage].label));
       }
     }

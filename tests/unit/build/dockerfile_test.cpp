@@ -56,7 +56,7 @@ TEST(DockerfileText, ReadsParserDirectivesOnlyAtTheTop) {
   EXPECT_EQ(file.directive("check"), "skip=all");
   EXPECT_EQ(file.escape, '\\');
   EXPECT_THAT(error_of("# escape=\\\n# escape=`\nFROM scratch\n"), HasSubstr("Dockerfile:2:1: only one escape parser directive"));
-  EXPECT_THAT(error_of("# escape=x\nFROM scratch\n"), HasSubstr("invalid escape token \"x\""));
+  EXPECT_THAT(error_of("# escape=x\nFROM scratch\n"), HasSubstr("invalid escape token 'x'"));
 }
 
 TEST(DockerfileText, TakesFlagsOffTheFront) {
@@ -94,8 +94,8 @@ TEST(DockerfileText, KnowsWhatIsNoHereDocument) {
 }
 
 TEST(DockerfileText, NamesWhatIsWrongWithTheWholeFile) {
-  EXPECT_THAT(error_of(""), HasSubstr("the file is empty"));
-  EXPECT_THAT(error_of(" \n\r\n"), HasSubstr("the file is empty"));
+  EXPECT_THAT(error_of(""), HasSubstr("the Dockerfile cannot be empty"));
+  EXPECT_THAT(error_of(" \n\r\n"), HasSubstr("the Dockerfile cannot be empty"));
   EXPECT_THAT(error_of("# only\n# comments\n"), HasSubstr("no instructions, only comments"));
   EXPECT_THAT(error_of("FROM scratch\nRUN cat <<EOF\nhello\n EOF\n"),
               HasSubstr("Dockerfile:2:9: unterminated heredoc: no line holds just \"EOF\""));

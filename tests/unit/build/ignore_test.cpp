@@ -82,7 +82,7 @@ TEST(Ignore, ShowsTheLineThatIsNoPattern) {
     parse_ignore_file(make_source(".dockerignore", "ok\na[\n"));
     FAIL();
   } catch (const Error& error) {
-    EXPECT_TRUE(std::string(error.what()).starts_with(".dockerignore:2:1: bad ignore pattern \"a[\"")) << error.what();
+    EXPECT_TRUE(std::string(error.what()).starts_with(".dockerignore:2:1: syntax error in pattern \"a[\"")) << error.what();
   }
 }
 

@@ -71,16 +71,16 @@ TEST(Stages, ArgumentsBeforeFromAreFilledIn) {
 }
 
 TEST(Stages, NameWhatIsWrong) {
-  EXPECT_THAT(error_of("FROM $x\n"), HasSubstr("Dockerfile:1:1: the base name ($x) is blank: it has no value"));
-  EXPECT_THAT(error_of("ARG image=a\nFROM $imgae\n"), HasSubstr("is blank: it has no value, did you mean 'image'?"));
-  EXPECT_THAT(error_of("FROM --platform=$BULIDPLATFORM a\n"), HasSubstr("the platform ($BULIDPLATFORM) is blank: it has no value, did you mean 'BUILDPLATFORM'?"));
+  EXPECT_THAT(error_of("FROM $x\n"), HasSubstr("Dockerfile:1:1: the base name ($x) should not be blank: it has no value"));
+  EXPECT_THAT(error_of("ARG image=a\nFROM $imgae\n"), HasSubstr("should not be blank: it has no value, did you mean 'image'?"));
+  EXPECT_THAT(error_of("FROM --platform=$BULIDPLATFORM a\n"), HasSubstr("the platform ($BULIDPLATFORM) should not be blank: it has no value, did you mean 'BUILDPLATFORM'?"));
   EXPECT_THAT(error_of("FROM --platform=a/b/c/d x\n"), HasSubstr("is an invalid platform"));
-  EXPECT_THAT(error_of("FROM scratch AS a\nCOPY --from=a x y\n"), HasSubstr("circular dependency: stage a needs itself"));
+  EXPECT_THAT(error_of("FROM scratch AS a\nCOPY --from=a x y\n"), HasSubstr("circular dependency detected on stage: a"));
   EXPECT_THAT(error_of("FROM scratch AS a\nCOPY --from=b x y\nFROM a AS b\n"), HasSubstr("circular dependency"));
   EXPECT_THAT(error_of("FROM scratch AS a\nCOPY --from=b x y\nFROM scratch AS b\nFROM a\n"), HasSubstr("it comes later in the file"));
   EXPECT_EQ(error_of("FROM scratch AS a\nCOPY --from=b x y\nFROM scratch AS b\n"), "no error");
   EXPECT_THAT(error_of("FROM scratch\nCOPY --from=3 x y\n"), HasSubstr("invalid stage index 3: the last stage is number 0"));
-  EXPECT_THAT(error_of("FROM scratch\nCOPY --from=$x x y\n"), HasSubstr("variable expansion is not supported in --from"));
+  EXPECT_THAT(error_of("FROM scratch\nCOPY --from=$x x y\n"), HasSubstr("variable expansion is not supported for --from"));
   EXPECT_THAT(error_of("FROM scratch AS build\n", {.target = "biuld"}), HasSubstr("target stage \"biuld\" could not be found, did you mean 'build'?"));
   EXPECT_THAT(error_of("FROM scratch AS build\nFROM Build\n"), HasSubstr("did you mean the stage build?"));
   EXPECT_THAT(error_of("FROM scratch AS b\nCOPY --from=Not_A/REF! x y\n"), HasSubstr("--from: no such stage"));

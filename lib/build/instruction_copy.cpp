@@ -39,16 +39,21 @@ Error too_few(const Statement& statement, const std::vector<std::string>& words)
                   name, only, base));
 }
 
-bool is_digest(std::string_view text) {
+// What is wrong with a --checksum of a file; nothing if it is a digest.
+std::string_view fault_of_digest(std::string_view text) {
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos) {
-    return false;
+    return "invalid checksum digest format";
   }
   const std::string_view algorithm = text.substr(0, colon);
   const std::string_view hex = text.substr(colon + 1);
   const size_t length = algorithm == "sha256" ? 64 : algorithm == "sha384" ? 96 : algorithm == "sha512" ? 128 : 0;
-  return length != 0 && hex.size() == length &&
-         std::all_of(hex.begin(), hex.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  const bool is_hex =
+      std::all_of(hex.begin(), hex.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return length == 0             ? "unsupported digest algorithm of --checksum"
+         : hex.size() != length  ? "invalid checksum digest length"
+         : is_hex                ? ""
+                                 : "invalid checksum digest format";
 }
 
 void check_checksum(const Copy& copy, const Place& place) {
@@ -60,8 +65,9 @@ void check_checksum(const Copy& copy, const Place& place) {
     throw place.error("--checksum requires HTTP(S) or Git sources, not files of the context",
                       "leave --checksum out: the context's files are compared by content anyway");
   }
-  if (kind == SourceKind::kHttp && !is_digest(copy.checksum)) {
-    throw place.error(fmt::format("invalid checksum digest format: {}", text::quoted(copy.checksum)),
+  const std::string_view fault = kind == SourceKind::kHttp ? fault_of_digest(copy.checksum) : "";
+  if (!fault.empty()) {
+    throw place.error(fmt::format("{}: {}", fault, text::quoted(copy.checksum)),
                       "write --checksum=sha256: and 64 lower-case hex digits, as sha256sum prints them");
   }
 }

@@ -125,6 +125,9 @@ cgroups::Cgroup beside_first(const State& state) {
   if (!beside.path().starts_with(state.cgroup + "/")) {
     throw fail("no process can be added to the cgroup {} of container {}, and its first process is in none below it", state.cgroup, state.id);
   }
+  if (beside.frozen()) {  // by itself, perhaps: a process that is born there would never answer
+    throw fail("container {} is paused", state.id);
+  }
   return beside;
 }
 

@@ -69,6 +69,9 @@ TEST_F(Below, AProgramIsAddedBesideAFirstProcessThatHasLeftItsCgroup) {  // as s
   }
   const auto result = oci({"exec", kId, "cat", "/proc/self/cgroup"});
   EXPECT_NE(result.out.find("0::/init.scope\n"), std::string::npos) << result.out << result.err;
+  ASSERT_TRUE(put(v2("/init.scope/cgroup.freeze"), "1"));
+  EXPECT_NE(oci({"exec", kId, "true"}).err.find("is paused"), std::string::npos);
+  EXPECT_EQ(oci({"delete", "--force", kId}).code, 0);
 }
 
 }  // namespace

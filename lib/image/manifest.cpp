@@ -179,6 +179,11 @@ void refuse_look_alikes(const json::View& view, std::initializer_list<std::strin
 bool is_index_type(std::string_view type) { return type == media::kIndex || type == media::kDockerList; }
 bool is_manifest_type(std::string_view type) { return type == media::kManifest || type == media::kDockerManifest; }
 
+bool may_be_image(const Descriptor& entry) {
+  return (is_manifest_type(entry.media_type) || is_index_type(entry.media_type)) &&
+         (entry.artifact_type.empty() || entry.artifact_type == media::kConfig);
+}
+
 DocumentKind classify(std::string_view text, std::string_view name, std::string_view declared) {
   if (declared == media::kDockerSchema1 || declared == media::kDockerSchema1Signed) {
     throw Error(fmt::format("{} is a Docker schema 1 manifest, which this program does not read", name),

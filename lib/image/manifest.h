@@ -110,6 +110,8 @@ std::optional<Compression> known_compression(std::string_view layer_media_type);
 Compression compression_of(std::string_view layer_media_type);
 bool is_index_type(std::string_view media_type);
 bool is_manifest_type(std::string_view media_type);
+// Whether an index's entry leads to an image, as far as the entry tells: not to an artifact, nor to what nobody knows.
+bool may_be_image(const Descriptor& entry);
 
 // The platform of this machine: linux/amd64, linux/arm64 with variant v8, …
 Platform host_platform();

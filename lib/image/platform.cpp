@@ -58,7 +58,7 @@ int fitness(const Descriptor& candidate, const Platform& wanted) {
   if (!is_manifest_type(candidate.media_type) && !is_index_type(candidate.media_type)) {
     return 0;
   }
-  const bool artifact = !candidate.artifact_type.empty() && candidate.artifact_type != media::kConfig;
+  const bool artifact = !may_be_image(candidate);
   if (!candidate.platform) {
     return artifact ? 0 : 1;
   }

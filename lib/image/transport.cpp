@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "image/docker_archive.h"
 #include "image/embedded.h"
@@ -121,7 +122,14 @@ std::vector<NamedSource> open_all(const std::string& path, const Store& store) {
   const auto files = [&] { return directory ? layout_directory(path) : layout_archive(archive); };
   const auto first = files();
   for (const Descriptor& entry : LayoutSource::entries(*first, path).manifests) {
+    if (!may_be_image(entry)) {  // a signature, a bill of materials
+      log::warning("{}: {} is no container image and is passed over", path, entry.digest.short_id());
+      continue;
+    }
     found.push_back({names_of(entry), std::make_unique<LayoutSource>(files(), entry.digest.text(), path)});
+  }
+  if (found.empty()) {
+    throw fail("{} holds no container image", path);
   }
   return found;
 }

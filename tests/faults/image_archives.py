@@ -5,6 +5,7 @@ The outcome is the picture of the root file system (layer_kit.py), the same by b
 """
 import argparse
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -42,6 +43,14 @@ def oci(change=lambda members: members):
         members = {os.path.relpath(os.path.join(above, each), directory + "/l"): open(os.path.join(above, each), "rb").read()
                    for above, _, files in os.walk(directory + "/l") for each in files}
     return archive(*(file(name, data) for name, data in change(members).items()))
+
+
+def with_entries(change):
+    """An oci-archive whose index.json has other entries."""
+    def changed(members):
+        index = json.loads(members["index.json"])
+        return {**members, "index.json": text_of({**index, "manifests": change(index["manifests"])})}
+    return oci(changed)
 
 
 def zstd(data):
@@ -84,6 +93,12 @@ CASES = [
     ("an oci-archive with members as ./name", oci(lambda all: {"./" + name: data for name, data in all.items()}), BOTH),
     ("an oci-archive whose blobs hold one another's content", oci(lambda all: {**all, f"blobs/sha256/{sha256(ONE)[7:]}": TWO}), "refused"),
     ("an oci-archive without a layer", oci(lambda all: {name: data for name, data in all.items() if sha256(ONE)[7:] not in name}), "refused"),
+    ("an oci-archive with a signature beside the image",
+     with_entries(lambda all: [{**all[0], "digest": sha256(b"{}"), "size": 2, "artifactType": "application/vnd.example.signature", "annotations": {}},
+                               *all]), BOTH, {"copy": "refused"}),  # copy is asked which of the two
+    ("an oci-archive with a signature alone", with_entries(lambda all: [{**all[0], "artifactType": "application/vnd.example.signature"}]), "refused",
+     {"copy": BOTH}),
+    ("an oci-archive of no images", with_entries(lambda all: []), "refused"),
     ("an oci-archive without its mark", oci(lambda all: {name: data for name, data in all.items() if name != "oci-layout"}), "refused"),
 ]
 
@@ -141,7 +156,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="jigsaw-archives-") as directory:
         room = Room(options.bin, directory)
         failures += copied_as_it_is(room)
-        for name, content, expected in [case for case in CASES if options.only in case[0]]:
+        for name, content, usual, *other in [case for case in CASES if options.only in case[0]]:
             count += 1
             path = f"{directory}/{count}"
             with open(path, "wb") as out:
@@ -150,6 +165,7 @@ def main():
                 with open(path + ".plain", "wb") as out:
                     out.write(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
                 got = way(path, f"{path}-{way.__name__}", time.time())
+                expected = other[0].get(way.__name__, usual) if other else usual
                 if got != expected:
                     failures.append(f"{name}: {way.__name__}\n    expected {expected}\n    got      {got}")
     print(*failures, sep="\n")

@@ -94,6 +94,9 @@ AccountFiles read_account_files(int root) {
 }
 
 gid_t resolve_group(std::string_view text, const AccountFiles& files) {
+  if (const auto gid = to_id(text)) {
+    return *gid;
+  }
   for (const std::string_view line : text::lines(files.group)) {
     const auto fields = text::split(line, ':');
     if (fields.size() > 2 && !text.empty() && fields[0] == text) {
@@ -101,9 +104,6 @@ gid_t resolve_group(std::string_view text, const AccountFiles& files) {
         return *gid;
       }
     }
-  }
-  if (const auto gid = to_id(text)) {
-    return *gid;
   }
   throw looks_like_number(text)
       ? Error(fmt::format("group {} is not a number from 0 to {}", text::quoted(text), kMaxId))
@@ -117,10 +117,8 @@ User resolve_user(std::string_view text, const AccountFiles& files) {
   }
   const std::string_view name = parts[0];
   const auto number = name.empty() ? std::optional<uint32_t>(0) : to_id(name);
-  auto entry = find_user(files.passwd, [&](std::string_view known, uint32_t) { return !name.empty() && known == name; });
-  if (!entry && number) {
-    entry = find_user(files.passwd, [&](std::string_view, uint32_t uid) { return uid == *number; });
-  }
+  const auto entry =
+      find_user(files.passwd, [&](std::string_view known, uint32_t uid) { return number ? uid == *number : known == name; });
   if (!entry && !number) {
     throw looks_like_number(name)
         ? Error(fmt::format("user {} is not a number from 0 to {}", text::quoted(name), kMaxId))

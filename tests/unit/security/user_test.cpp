@@ -39,6 +39,16 @@ TEST(User, NumbersNeedNoEntry) {
   EXPECT_EQ(resolve_user("4294967294", kFiles).uid, 4294967294U);
 }
 
+TEST(User, ANumberIsNeverAName) {
+  const AccountFiles hostile{.passwd = "1000:x:0:0::/root:/bin/sh\n7:x:8:9::/:\n", .group = "10:x:0:\n"};
+  const User user = resolve_user("1000:10", hostile);
+  EXPECT_EQ(user.uid, 1000U);
+  EXPECT_EQ(user.gid, 10U);
+  EXPECT_EQ(user.home, "/");
+  EXPECT_EQ(resolve_user("1000", hostile).gid, 0U);
+  EXPECT_EQ(resolve_user("8", hostile).name, "7");
+}
+
 TEST(User, LooseTextsAreRefused) {
   for (const char* text : {"4294967295", "4294967296", "-1", "+1", "1:2:3", "1:", "nobody-here", "1:nogroup", "0x0", " 1", "99999999999999999999",
                            "1:-1", "1:4294967296", "ann:"}) {

@@ -192,10 +192,11 @@ std::string usual_hint(int number) {
   }
 }
 
+// What is wrong is often told in the words of an image: they must not move the cursor or recolour the screen.
 void print_error(const std::string& program, std::string_view what, std::string_view hint) {
-  std::string message = fmt::format("{}: error: {}\n", program, what);
+  std::string message = fmt::format("{}: error: {}\n", program, text::printable_lines(what));
   if (!hint.empty()) {
-    message += fmt::format("  hint: {}\n", hint);
+    message += fmt::format("  hint: {}\n", text::printable_lines(hint));
   }
   std::fputs(message.c_str(), stderr);
 }

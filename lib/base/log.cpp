@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/text.h"
+
 namespace jigsaw::log {
 namespace {
 Sink g_sink;
@@ -34,7 +36,7 @@ void write(Level level, std::string_view message) {
 Sink to_terminal(std::string program, int fd) {
   return [program = std::move(program), fd](Level level, std::string_view message) {
     if (level >= Level::kWarning) {
-      const std::string line = fmt::format("{}: {}: {}\n", program, name(level), message);
+      const std::string line = fmt::format("{}: {}: {}\n", program, name(level), text::printable_lines(message));
       [[maybe_unused]] const ssize_t written = ::write(fd, line.data(), line.size());
     }
   };

@@ -134,13 +134,22 @@ std::string quoted(std::string_view text, size_t limit) {
 }
 
 std::string printable_line(std::string_view text) {
+  std::string result = printable_lines(text);
+  std::replace(result.begin(), result.end(), '\n', '?');
+  return result;
+}
+
+std::string printable_lines(std::string_view text) {
   std::string result(text);
-  for (char& c : result) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\t') {
-      c = ' ';
-    } else if (byte < 0x20 || byte == 0x7f) {
-      c = '?';
+  for (size_t i = 0; i < result.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(result[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < result.size() ? result[i + 1] : 0);
+    if (byte == '\t') {
+      result[i] = ' ';
+    } else if ((byte < 0x20 && byte != '\n') || byte == 0x7f) {
+      result[i] = '?';
+    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F: some terminals obey them too
+      result.replace(i, 2, "?");
     }
   }
   return result;

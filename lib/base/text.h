@@ -52,8 +52,9 @@ std::optional<std::chrono::system_clock::time_point> parse_rfc3339(std::string_v
 
 // 'text' in double quotes with C escapes, cut at `limit` bytes: how untrusted bytes are shown to a person.
 std::string quoted(std::string_view text, size_t limit = 200);
-// One line with control bytes replaced by '?', tabs by blanks; UTF-8 stays.
+// One line with control characters replaced by '?', tabs by blanks; UTF-8 stays.
 std::string printable_line(std::string_view text);
+std::string printable_lines(std::string_view text);  // the same, but newlines stay too
 // 'text' as one word of a POSIX shell.
 std::string shell_word(std::string_view text);
 std::string shell_words(std::span<const std::string> texts);  // with blanks between them

@@ -122,6 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"FlagThatIsNoLetter", {"run", "-\u00e9", "true"}, 125, "unknown flag \"-\u00e9\"", "--help"},
         BadInput{"NoProgram", {"run"}, 125, "the program to run is missing", "--help"},
         BadInput{"NotFound", {"run", "no-such-program"}, 127, "program \"no-such-program\" not found", "PATH="},
+        BadInput{"ControlBytes", {"run", "/no/\033[2Jsuch"}, 127, "execute /no/?[2Jsuch: No such file", ""},
         BadInput{"NoSuchPath", {"run", "/no/such/program"}, 127, "execute /no/such/program: No such file", ""},
         BadInput{"NotExecutable", {"run", "/etc/passwd"}, 126, "execute /etc/passwd: Permission denied", "x permission"},
         BadInput{"ADirectory", {"run", "/tmp"}, 126, "execute /tmp: Permission denied", "directory"},

@@ -14,6 +14,11 @@ TEST(Text, NumbersAreWholeOrRefused) {
   }
 }
 
+TEST(Text, WhatStrangersWroteDoesNotMoveTheCursor) {
+  EXPECT_EQ(text::printable_lines("a\tb\nc\033[2J\r\x7f\u009b1m \u00e9\u2014"), "a b\nc?[2J???1m \u00e9\u2014");
+  EXPECT_EQ(text::printable_line("a\nb\xc2"), "a?b\xc2");
+}
+
 TEST(Text, SizesTakeDockersUnits) {
   EXPECT_EQ(text::parse_size("65536", "memory"), 65536U);
   EXPECT_EQ(text::parse_size("64k", "memory"), 65536U);

@@ -68,6 +68,9 @@ class Follower {
 }  // namespace
 
 bool lets_through(const SeccompProgram& program, std::span<const long> calls) {
+  if (program.instructions.empty()) {
+    return false;
+  }
   std::vector<sock_filter> instructions(program.instructions.size() / sizeof(sock_filter));
   std::memcpy(instructions.data(), program.instructions.data(), instructions.size() * sizeof(sock_filter));
   return std::all_of(calls.begin(), calls.end(), [&](long call) { return Follower(instructions, static_cast<uint32_t>(call)).passes(); });

@@ -20,6 +20,10 @@ target_link_options(jigsaw_flags INTERFACE -Wl,--gc-sections)
 if(JIGSAW_WERROR)
   target_compile_options(jigsaw_flags INTERFACE -Werror)
 endif()
+if(JIGSAW_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # It forgets that a precompiled <string> is the system's, and shows the false alarms in it.
+  target_compile_options(jigsaw_flags INTERFACE -Wno-array-bounds -Wno-stringop-overread)
+endif()
 if(JIGSAW_SANITIZE)
   set(JIGSAW_STATIC OFF)
   target_compile_definitions(jigsaw_flags INTERFACE JIGSAW_SANITIZED)
@@ -28,17 +32,28 @@ if(JIGSAW_SANITIZE)
   target_link_options(jigsaw_flags INTERFACE -fsanitize=${JIGSAW_SANITIZE})
 endif()
 
-# jigsaw_precompile(unit_base HEADERS...): what nearly all its files include is read once. For what checks the code, tests and
-# sanitizers, where reading takes most of the time; in the optimised build each file of lib/ has to name what it needs.
+# jigsaw_precompile(unit_base HEADERS...): what nearly all its files include is read once, not by each of them. What few include
+# (JSON, command lines) is no gain: every file would compile the inline functions of it.
 function(jigsaw_precompile name)
-  target_precompile_headers(${name} PRIVATE <algorithm> <functional> <map> <optional> <string> <vector> <fmt/format.h>
-    <nlohmann/json.hpp> ${ARGN})
+  target_precompile_headers(${name} PRIVATE <algorithm> <functional> <map> <optional> <string> <vector> <fmt/format.h> ${ARGN})
 endfunction()
 
-# Time goes into system calls where a container is made, and memory into the pages of the program: small code is the fastest.
-function(jigsaw_small name)
-  if(NOT JIGSAW_SANITIZE)
+# jigsaw_optimise(jigsaw_base TRUE)
+#
+# Time goes into system calls where a container is made, and memory into the pages of the program: small code is the fastest there.
+# With JIGSAW_PRECOMPILE, headers are read once for all that is small and once for the rest, by the first target of each.
+function(jigsaw_optimise name small)
+  if(JIGSAW_SANITIZE)
+    set(small FALSE)
+  elseif(small)
     target_compile_options(${name} PRIVATE -Os)
+  endif()
+  get_property(reader GLOBAL PROPERTY jigsaw_precompiled_${small})
+  if(JIGSAW_PRECOMPILE AND reader)
+    target_precompile_headers(${name} REUSE_FROM ${reader})
+  elseif(JIGSAW_PRECOMPILE)
+    jigsaw_precompile(${name})
+    set_property(GLOBAL PROPERTY jigsaw_precompiled_${small} ${name})
   endif()
 endfunction()
 
@@ -52,26 +67,20 @@ function(jigsaw_library name)
   add_library(jigsaw_${name} STATIC ${sources})
   list(TRANSFORM ARG_DEPENDS PREPEND jigsaw_)
   target_link_libraries(jigsaw_${name} PUBLIC ${ARG_DEPENDS} jigsaw_flags PRIVATE ${ARG_EXTERNAL})
-  if(ARG_SMALL)
-    jigsaw_small(jigsaw_${name})
-  endif()
-  if(JIGSAW_SANITIZE AND name STREQUAL base)
-    jigsaw_precompile(jigsaw_base <CLI/CLI.hpp>)
-  elseif(JIGSAW_SANITIZE)
-    target_precompile_headers(jigsaw_${name} REUSE_FROM jigsaw_base)
-  endif()
+  jigsaw_optimise(jigsaw_${name} ${ARG_SMALL})
 endfunction()
 
-# jigsaw_program(01-process SOURCES main.cpp LINK jigsaw_base jigsaw_process [STATIC] [LIBEXEC])
+# jigsaw_program(01-process SOURCES main.cpp LINK jigsaw_base jigsaw_process [STATIC] [SMALL] [LIBEXEC])
 #
 # An executable. STATIC ones are linked without a dynamic loader when JIGSAW_STATIC is on. It is installed in bin, or with
 # LIBEXEC in libexec/jigsaw: then it is executed by another program of ours, never typed by a user.
 add_custom_target(programs)
 function(jigsaw_program name)
-  cmake_parse_arguments(ARG "STATIC;LIBEXEC" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "STATIC;SMALL;LIBEXEC" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   add_dependencies(programs ${name})
   target_link_libraries(${name} PRIVATE ${ARG_LINK} jigsaw_flags)
+  jigsaw_optimise(${name} ${ARG_SMALL})
   if(ARG_STATIC AND JIGSAW_STATIC)
     # -static-pie, not -static: the unwinder of a plain static program sorts all its tables, three milliseconds, when the
     # first exception is thrown.

@@ -6,7 +6,8 @@
 The machine is Debian's cloud kernel under QEMU's own emulation (no KVM needed) with a disk that is made here: busybox,
 the test programs with their libraries, and the few host programs that they call. A tiny initramfs loads the drivers
 and makes the disk the root (pivot_root(2) refuses the initramfs itself); then cgroup2 is mounted, each program run, and
-the machine powered off. What the programs print comes back over the serial line; the last line counts the tests.
+the machine powered off. What the programs print comes back over the serial line; what a passing test printed is left
+out; the last line counts the tests.
 
 Exit codes: 0 all passed, 1 something failed, 77 the machine can't be had here (the reason is printed).
 """
@@ -52,10 +53,16 @@ ip link set lo up
 hostname vm
 echo 1 > /proc/sys/kernel/unprivileged_userns_clone 2>/dev/null
 echo "vm: $(uname -r), controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
+run() {
+  { timeout @EACH@ "$program" "$1" --gtest_color=no </dev/null 2>&1; echo $? >/status; } | tee /printed
+}
 while read program; do
   echo "vm: begin $program"
-  timeout @EACH@ "$program" @FILTER@ --gtest_color=no </dev/null 2>&1
-  echo "vm: end $program $?"
+  run '--gtest_filter=@FILTER@'
+  # An emulated processor loses races that no user meets: what fails has one more attempt, by itself.
+  failed=$(sed -n 's/^\\[  FAILED  \\] \\([^ ,]*\\).* ms)$/\\1:/p' /printed | tr -d '\\n')
+  if [ -n "$failed" ]; then run "--gtest_filter=$failed"; fi
+  echo "vm: end $program $(cat /status)"
 done < /programs.list
 echo "vm: done"
 poweroff -f
@@ -193,8 +200,7 @@ def make_root(root, version, options):
     tree.write("/etc/subgid", "user:100000:65536\n")
     tree.write("/etc/hostname", "vm\n")
     tree.write("/etc/hosts", "127.0.0.1 localhost\n")
-    name_filter = f"'--gtest_filter={options.filter}'" if options.filter else ""
-    tree.write("/stage2", STAGE2.replace("@EACH@", str(options.each)).replace("@FILTER@", name_filter), 0o755)
+    tree.write("/stage2", STAGE2.replace("@EACH@", str(options.each)).replace("@FILTER@", options.filter), 0o755)
 
 
 def make_initramfs(work, version):
@@ -237,11 +243,18 @@ def boot(kernel, work, seconds):
             yield re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1bc", "", line.rstrip("\r\n"))
 
 
+def show(lines):
+    """Prints the lines and forgets them."""
+    for line in lines:
+        print(line, flush=True)
+    lines.clear()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     parser.add_argument("--tests", default="root")
-    parser.add_argument("--filter", default="")
+    parser.add_argument("--filter", default="*")
     parser.add_argument("--seconds", type=int, default=480)
     parser.add_argument("--each", type=int, default=240)
     options = parser.parse_args()
@@ -250,26 +263,34 @@ def main():
             skip(f"{needed} is not installed")
     kernel, version = newest_kernel()
 
-    passed, failed, skipped, done, running = 0, [], 0, False, ""
+    passed, failed, skipped, done, running, printed = 0, [], 0, False, "", []
     with tempfile.TemporaryDirectory(prefix="jigsaw-vm-") as work:
         make_initramfs(work, version)
         make_disk(work, version, options)
         for line in boot(kernel, work, options.seconds):
-            print(line, flush=True)
+            printed.append(line)
             if match := re.match(r"vm: end (\S+) (\d+)", line):
                 if match[2] not in ("0", "1"):
                     failed.append(f"{os.path.basename(match[1])} ended with {match[2]}, in {running or 'no test'}")
                 running = ""
             elif match := re.search(r"\[ RUN      \] (\S+)", line):
                 running = match[1]
-            elif re.search(r"\[       OK \] \S+ \(", line):
+            elif match := re.search(r"\[       OK \] (\S+) \(", line):
                 passed += 1
+                if match[1] in failed:
+                    failed.remove(match[1])
+                    print(f"vm: passed at the second attempt: {match[1]}", flush=True)
+                printed.clear()
             elif re.search(r"\[  SKIPPED \] \S+ \(", line):
                 skipped += 1
-            elif match := re.search(r"\[  FAILED  \] (\S+).* \(\d+ ms\)", line):
-                failed.append(match[1])
+                show(printed)
+            elif match := re.search(r"\[  FAILED  \] ([^\s,]+).* \(\d+ ms\)", line):
+                if match[1] not in failed:
+                    failed.append(match[1])
+                show(printed)
             elif line == "vm: done":
                 done = True
+    show(printed)
     if not done:
         failed.append(f"the machine did not come to its end within {options.seconds} s" + (f", it was in {running}" if running else ""))
     for name in failed:

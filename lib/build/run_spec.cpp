@@ -20,10 +20,8 @@ constexpr size_t kAccountLimit = 10 << 20;  // bytes
 security::User user_of(const RunPlan& plan, Tree& image) {
   const security::AccountFiles accounts{image.read_file("/etc/passwd", kAccountLimit).value_or(""),
                                         image.read_file("/etc/group", kAccountLimit).value_or("")};
-  // "alice:" is alice with her own group, as with BuildKit.
-  const bool no_group = plan.user.size() > 1 && plan.user.find(':') == plan.user.size() - 1;
   try {
-    return security::resolve_user(no_group ? plan.user.substr(0, plan.user.size() - 1) : plan.user, accounts);
+    return security::resolve_user(plan.user, accounts);
   } catch (const Error& error) {
     const bool group = error.message().starts_with("no group");
     throw Error(fmt::format("unable to find {} {}: no matching entries in {} file: {}", group ? "group" : "user",

@@ -111,8 +111,11 @@ gid_t resolve_group(std::string_view text, const AccountFiles& files) {
 }
 
 User resolve_user(std::string_view text, const AccountFiles& files) {
-  const auto parts = text::split(text, ':');
-  if (parts.size() > 2 || (parts.size() == 2 && parts[1].empty())) {
+  auto parts = text::split(text, ':');
+  if (parts.size() == 2 && parts[1].empty() && !parts[0].empty()) {
+    parts.pop_back();  // "alice:" is alice with her own group
+  }
+  if (parts.size() > 2 || (parts.back().empty() && !text.empty())) {
     throw Error(fmt::format("user {} is malformed", text::quoted(text)), "it is USER, UID, USER:GROUP or UID:GID");
   }
   const std::string_view name = parts[0];

@@ -28,7 +28,7 @@ struct AccountFiles {
 // Reads them below the directory descriptor `root`.
 AccountFiles read_account_files(int root);
 
-// "", "name", "uid", "name:group", "uid:gid", ":group". A name must be known; a number need not be, and is never a name: who
+// "", "name", "uid", "name:", "name:group", "uid:gid", ":group". A name must be known; a number need not be, and is never a name: who
 // asks for 1000 must not get root from an image whose passwd calls a user "1000". Without a group it is the one from passwd,
 // and the supplementary groups of the name are added. Throws on anything else.
 User resolve_user(std::string_view text, const AccountFiles& files);

@@ -31,6 +31,12 @@ TEST(User, AnExplicitGroupReplacesThoseOfTheName) {
   EXPECT_TRUE(user.groups.empty());
 }
 
+TEST(User, AnEmptyGroupIsTheUsersOwn) {
+  EXPECT_EQ(resolve_user("ann:", kFiles).gid, 100U);
+  EXPECT_THAT(resolve_user("ann:", kFiles).groups, ElementsAre(10, 29));
+  EXPECT_EQ(resolve_user("5:", kFiles).uid, 5U);
+}
+
 TEST(User, NumbersNeedNoEntry) {
   const User user = resolve_user("5:6", kFiles);
   EXPECT_EQ(user.uid, 5U);
@@ -50,8 +56,8 @@ TEST(User, ANumberIsNeverAName) {
 }
 
 TEST(User, LooseTextsAreRefused) {
-  for (const char* text : {"4294967295", "4294967296", "-1", "+1", "1:2:3", "1:", "nobody-here", "1:nogroup", "0x0", " 1", "99999999999999999999",
-                           "1:-1", "1:4294967296", "ann:"}) {
+  for (const char* text : {"4294967295", "4294967296", "-1", "+1", "1:2:3", ":", "1::", "nobody-here", "1:nogroup", "0x0", " 1", "99999999999999999999",
+                           "1:-1", "1:4294967296"}) {
     EXPECT_THROW(resolve_user(text, kFiles), Error) << text;
   }
 }

@@ -72,7 +72,6 @@ struct Image {
   std::string config_text;
 
   const Digest& id() const { return manifest.config.digest; }
-  uint64_t size() const;  // bytes of all its blobs
 };
 
 struct Tag {
@@ -132,6 +131,10 @@ class Store {
   std::vector<LayerDirectory> unpack_image(const Image& image, const ApplyOptions& options) const;
   // What an overlay mount of these layers takes as its lowers, TOP FIRST: nothing below a layer whose root is opaque.
   std::vector<std::string> lower_directories(const std::vector<LayerDirectory>& layers) const;
+
+  // Bytes of the files in each layer of an image; of its blob where a layer is not unpacked.
+  std::vector<uint64_t> layer_sizes(const Image& image) const;
+  uint64_t size(const Image& image) const;  // of all of them
 
   // --- images
   std::vector<Tag> tags() const;  // as in index.json

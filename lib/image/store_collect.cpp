@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "base/error.h"
@@ -34,10 +35,10 @@ uint64_t size_of(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
 }
 
-uint64_t layer_bytes(const std::string& directory) {
+std::optional<uint64_t> layer_bytes(const std::string& directory) {
   const auto text = files::read_if_exists(directory + "/layer.json");
   if (!text) {
-    return 0;
+    return std::nullopt;
   }
   const json::Document document(*text, directory + "/layer.json");
   return document.root().at("bytes").unsigned_integer();
@@ -161,7 +162,7 @@ Store::Collected Store::sweep(const Marked& marked, bool remove) const {
     }
     const std::string path = fmt::format("{}/layers/{}", root_, key);
     ++result.layers;
-    result.bytes += layer_bytes(path);
+    result.bytes += layer_bytes(path).value_or(0);
     if (remove) {
       // Renamed first: a layer is there whole or not at all.
       const std::string grave = fmt::format("{}/dead-{}", temporary_directory(), files::random_hex(8));
@@ -191,6 +192,24 @@ std::optional<Store::Collected> Store::collect(Wait wait) const {
   return sweep(mark(), true);
 }
 
+std::vector<uint64_t> Store::layer_sizes(const Image& image) const {
+  std::vector<uint64_t> sizes;
+  const std::vector<Digest> chained = chain_ids(image.config.diff_ids);
+  for (size_t i = 0; i < image.manifest.layers.size(); ++i) {
+    auto bytes = layer_bytes(fmt::format("{}/layers/{}", root_, image.config.diff_ids[i].hex()));
+    if (!bytes) {
+      bytes = layer_bytes(fmt::format("{}/layers/{}", root_, chained[i].hex()));
+    }
+    sizes.push_back(bytes.value_or(image.manifest.layers[i].size));
+  }
+  return sizes;
+}
+
+uint64_t Store::size(const Image& image) const {
+  const std::vector<uint64_t> sizes = layer_sizes(image);
+  return std::accumulate(sizes.begin(), sizes.end(), uint64_t{0});
+}
+
 Store::Usage Store::usage() const {
   Usage result;
   for (const std::string& algorithm : files::list(root_ + "/blobs")) {
@@ -200,7 +219,7 @@ Store::Usage Store::usage() const {
     }
   }
   for (const std::string& key : files::list(root_ + "/layers")) {
-    result.layer_bytes += layer_bytes(fmt::format("{}/layers/{}", root_, key));
+    result.layer_bytes += layer_bytes(fmt::format("{}/layers/{}", root_, key)).value_or(0);
     ++result.layers;
   }
   result.reclaimable = sweep(mark(), false).bytes;

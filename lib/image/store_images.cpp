@@ -32,14 +32,6 @@ std::string_view repository_of(std::string_view name) {
 
 }  // namespace
 
-uint64_t Image::size() const {
-  uint64_t total = descriptor.size + manifest.config.size;
-  for (const Descriptor& layer : manifest.layers) {
-    total += layer.size;
-  }
-  return total;
-}
-
 Index Store::read_index() const {
   const std::string path = root_ + "/index.json";
   const auto text = files::read_if_exists(path, kIndexLimit);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -41,11 +42,16 @@ bool has_plain_root(const std::string& directory) {
          read_xattrs_of(directory).empty();
 }
 
-// Bytes in the files below a directory.
+// Bytes in the files below a directory; one with several names counts once.
 uint64_t tree_bytes(const std::string& directory) {
   uint64_t total = 0;
+  std::set<ino_t> linked;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-    total += entry.is_regular_file() && !entry.is_symlink() ? entry.file_size() : 0;
+    struct stat status {};
+    check(::lstat(entry.path().c_str(), &status), "stat {}", entry.path().string());
+    if (S_ISREG(status.st_mode) && (status.st_nlink == 1 || linked.insert(status.st_ino).second)) {
+      total += static_cast<uint64_t>(status.st_size);
+    }
   }
   return total;
 }

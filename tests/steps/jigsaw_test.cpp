@@ -267,12 +267,14 @@ TEST_F(Jigsaw, TwoStagesBecomeOneImage) {
   files::make_directories(room("context"));
   files::replace(room("context/Dockerfile"),
                  "FROM jigsaw/base AS workshop\nRUN echo made > /made && echo mess > /mess\n"
-                 "FROM jigsaw/base\nCOPY --from=workshop /made /made\nCMD [\"cat\", \"/made\"]\n");
+                 "FROM jigsaw/base\nCOPY --from=workshop /made /made\nRUN ln /made /again\nCMD [\"cat\", \"/made\"]\n");
   const Result built = jigsaw({"build", "-t", "two", room("context")});
   ASSERT_EQ(built.code, 0) << built.err;
   const Result shown = jigsaw({"run", "--rm", "two"});
   EXPECT_EQ(shown.out, "made\n") << shown.err;
   EXPECT_EQ(jigsaw({"run", "--rm", "two", "cat", "/mess"}).code, 1) << "the first stage is in the image";
+  // The bytes of the files in a layer: the link has to take its file along, which counts once.
+  EXPECT_THAT(jigsaw({"history", "-H=false", "--format", "{{.Size}}", "two"}).out, ::testing::StartsWith("0\n5\n5\n"));
 }
 
 TEST_F(Jigsaw, WorksWithoutRoot) {

@@ -26,9 +26,8 @@ std::string shortened(const std::string& text, size_t limit) {
 }
 
 // A step, and the layer that it made, if it made one.
-json::Value row(const HistoryOptions& options, const image::History& entry, const image::Descriptor* layer) {
+json::Value row(const HistoryOptions& options, const image::History& entry, const image::Descriptor* layer, uint64_t size) {
   const auto time = text::parse_rfc3339(entry.created);
-  const uint64_t size = layer != nullptr ? layer->size : 0;
   return json::Value{
       {"ID", layer == nullptr ? "<none>" : options.whole ? layer->digest.text() : layer->digest.short_id()},
       {"CreatedAt", entry.created},
@@ -44,14 +43,16 @@ int history(const HistoryOptions& options) {
   const image::Tag tag = image::named(store, options.image);
   const image::Image image = store.read_image(tag.descriptor, options.image);
   const std::vector<image::Descriptor>& layers = image.manifest.layers;
+  const std::vector<uint64_t> sizes = store.layer_sizes(image);
   std::vector<json::Value> rows;
   size_t layer = 0;
   for (const image::History& entry : image.config.history) {
     const bool has_layer = !entry.empty_layer && layer < layers.size();
-    rows.push_back(row(options, entry, has_layer ? &layers[layer++] : nullptr));
+    rows.push_back(row(options, entry, has_layer ? &layers[layer] : nullptr, has_layer ? sizes[layer] : 0));
+    layer += has_layer ? 1 : 0;
   }
   for (; layer < layers.size(); ++layer) {  // layers that the history does not speak of
-    rows.push_back(row(options, {}, &layers[layer]));
+    rows.push_back(row(options, {}, &layers[layer], sizes[layer]));
   }
   std::reverse(rows.begin(), rows.end());
   const Columns columns = {{"LAYER", "ID"}, {"CREATED", "CreatedSince"}, {"CREATED BY", "CreatedBy"}, {"SIZE", "Size"}, {"COMMENT", "Comment"}};

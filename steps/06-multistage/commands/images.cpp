@@ -29,7 +29,7 @@ std::string age(const std::string& created) {
   return time ? text::human_age(*time) : "";
 }
 
-json::Value described(const ListedImage& listed, const ImagesOptions& options) {
+json::Value described(const image::Store& store, const ListedImage& listed, const ImagesOptions& options) {
   const std::string id = (listed.image ? listed.image->id() : listed.tag.descriptor.digest).hex();
   return json::Value{{"Repository", listed.repository.empty() ? "<none>" : listed.repository},
                      {"Tag", listed.version.empty() ? "<none>" : listed.version},
@@ -37,7 +37,7 @@ json::Value described(const ListedImage& listed, const ImagesOptions& options) {
                      {"ID", options.whole ? "sha256:" + id : id.substr(0, 12)},
                      {"CreatedAt", listed.image ? listed.image->config.created : ""},
                      {"CreatedSince", listed.image ? age(listed.image->config.created) : "damaged"},
-                     {"Size", listed.image ? text::human_size(listed.image->size()) : ""}};
+                     {"Size", listed.image ? text::human_size(store.size(*listed.image)) : ""}};
 }
 
 int images(const ImagesOptions& options) {
@@ -54,7 +54,7 @@ int images(const ImagesOptions& options) {
     if (!wanted.takes(listed)) {
       continue;
     }
-    json::Value row = described(listed, options);
+    json::Value row = described(store, listed, options);
     if (!options.quiet || seen.insert(row["ID"].get<std::string>()).second) {
       rows.push_back(std::move(row));
     }

@@ -49,7 +49,7 @@ json::Value image_value(const image::Store& store, const image::Tag& tag, const 
                      {"Architecture", image.config.platform.architecture},
                      {"Variant", image.config.platform.variant},
                      {"Os", image.config.platform.os},
-                     {"Size", image.size()},
+                     {"Size", store.size(image)},
                      {"Config", config.contains("config") ? config["config"] : json::Value::object()},
                      {"RootFS", json::Value{{"Type", "layers"}, {"Layers", layers}}},
                      {"Manifest", json::parse(image::write_manifest(image.manifest), name)}};

@@ -32,16 +32,18 @@ std::string images_in_detail(const image::Store& store) {
     if (!each.image) {
       continue;  // damaged
     }
+    const std::vector<uint64_t> sizes = store.layer_sizes(*each.image);
     uint64_t shared = 0;
-    for (const image::Descriptor& layer : each.image->manifest.layers) {
-      shared += users[layer.digest.text()].size() > 1 ? layer.size : 0;
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      shared += users[each.image->manifest.layers[i].digest.text()].size() > 1 ? sizes[i] : 0;
     }
+    const uint64_t size = store.size(*each.image);
     const auto used = std::count_if(containers.begin(), containers.end(), [&](const engine::Container& container) {
       return container.image_id == each.image->id().text();
     });
     table.add({each.repository.empty() ? "<none>" : each.repository, each.version.empty() ? "<none>" : each.version,
-               each.image->id().short_id(), text::human_size(each.image->size()), text::human_size(shared),
-               text::human_size(each.image->size() - shared), std::to_string(used)});
+               each.image->id().short_id(), text::human_size(size), text::human_size(shared),
+               text::human_size(size - shared), std::to_string(used)});
   }
   return "\n" + table.text();
 }

@@ -61,7 +61,7 @@ std::string build_name(const BuildOptions& options, const Context& context) {
 
 Site::Site(const BuildOptions& options, Purpose purpose)
     : store(image::Store::open(options.paths.root)),
-      in_use(store.use()),
+      in_use(store.use_to_add()),
       cache(store, options.paths.root + "/cache"),
       states(options.paths.run_root),
       shared(store.temporary_directory(), "build-"),

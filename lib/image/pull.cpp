@@ -331,7 +331,7 @@ Image carry_out(const Store& store, Source& source, const PullPlan& plan, const 
 }
 
 Image pull(const Store& store, Source& source, const std::string& name, const PullOptions& options) {
-  const files::Lock lock = store.use();
+  const files::Lock lock = store.use_to_add();
   const PullPlan plan = plan_pull(store, source, name, options);
   return carry_out(store, source, plan, options);
 }

@@ -96,6 +96,8 @@ class Store {
 
   // --- locks. use() is held by everyone who reads or adds while he counts on what he saw.
   files::Lock use() const;
+  // The same for who adds much: what killed processes have left below tmp/ goes first, unless somebody else is at work.
+  files::Lock use_to_add() const;
   // One at a time for one piece of content ("ten pulls fetch a layer once"): the second waits and then finds it there.
   files::Lock lock_content(const Digest& digest) const;
   std::optional<files::Lock> try_lock_content(const Digest& digest) const;  // nothing while somebody else has it
@@ -179,6 +181,7 @@ class Store {
   Marked mark() const;
   void mark_image(const Descriptor& descriptor, Marked& marked, int depth) const;
   void mark_roots(Marked& marked) const;
+  void remove_temporaries() const;  // needs the lock alone
   Collected sweep(const Marked& marked, bool remove) const;
   Index read_index() const;
   void update_index(const std::function<void(Index&)>& change) const;

@@ -173,6 +173,21 @@ Store::Collected Store::sweep(const Marked& marked, bool remove) const {
   return result;
 }
 
+void Store::remove_temporaries() const {
+  for (const std::string& leftover : files::list(temporary_directory())) {
+    files::remove_tree(fmt::format("{}/{}", temporary_directory(), leftover));
+  }
+}
+
+files::Lock Store::use_to_add() const {
+  if (!files::list(temporary_directory()).empty()) {
+    if (const auto alone = files::Lock::try_take(root_ + "/locks/use")) {
+      remove_temporaries();
+    }
+  }
+  return use();
+}
+
 std::optional<Store::Collected> Store::collect(Wait wait) const {
   const std::string path = root_ + "/locks/use";
   std::optional<files::Lock> alone = wait == Wait::kYes ? std::optional(files::Lock::take(path)) : files::Lock::try_take(path);
@@ -180,9 +195,7 @@ std::optional<Store::Collected> Store::collect(Wait wait) const {
     return std::nullopt;
   }
   const files::Lock index = files::Lock::take(root_ + "/locks/index");
-  for (const std::string& leftover : files::list(temporary_directory())) {
-    files::remove_tree(fmt::format("{}/{}", temporary_directory(), leftover));
-  }
+  remove_temporaries();
   files::remove_tree(root_ + "/partial");
   for (const std::string& lock : files::list(root_ + "/locks")) {
     if (lock.starts_with("content-")) {

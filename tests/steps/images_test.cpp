@@ -100,6 +100,29 @@ TEST_F(ImageCommands, ListsAreFilteredAndFormattedAsDockersUsersKnow) {
   EXPECT_EQ(jigsaw({"history", "--format", "{{.Size}}", "--human=false", "labelled"}).out, "1\n");
 }
 
+TEST_F(ImageCommands, WhatAKilledCommandLeftGoesWithTheNextThatAdds) {
+  const std::string left = place_.path() + "/root/tmp/layer-0123";
+  files::replace(place_.path() + "/a", "a");
+  ASSERT_EQ(test::sh("tar -C " + place_.path() + " -cf " + place_.path() + "/a.tar a").code, 0);
+  ASSERT_EQ(jigsaw({"import", place_.path() + "/a.tar", "a"}).code, 0);
+  ASSERT_EQ(jigsaw({"save", "-o", place_.path() + "/saved.tar", "a"}).code, 0);
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"import", place_.path() + "/a.tar", "b"},
+                                                {"load", "-q", "-i", place_.path() + "/saved.tar"},
+                                                {"build", "-q", place_.path() + "/context"},
+                                                {"pull", "-q", "docker-archive:" + place_.path() + "/saved.tar"}}) {
+    files::make_directories(place_.path() + "/context");
+    files::replace(place_.path() + "/context/Dockerfile", "FROM scratch\nLABEL a=b\n");
+    files::make_directories(left + "/diff");
+    const test::Result result = jigsaw(words);
+    EXPECT_EQ(result.code, 0) << result.err;
+    EXPECT_FALSE(files::exists(left)) << words[0];
+  }
+  files::make_directories(left + "/diff");
+  const std::string import = test::bin("jigsaw") + " --root " + place_.path() + "/root import " + place_.path() + "/a.tar c";
+  EXPECT_EQ(test::sh("flock -s " + place_.path() + "/root/locks/use " + import).code, 0);
+  EXPECT_TRUE(files::exists(left)) << "somebody else may be writing there";
+}
+
 TEST_F(ImageCommands, AnImageThatCannotBeRemovedKeepsNoOther) {
   ASSERT_EQ(jigsaw({"tag", "jigsaw/base", "x:1"}).code, 0);
   const test::Result result = jigsaw({"rmi", "nosuch", "x:1"});

@@ -22,7 +22,7 @@ struct ImportOptions {
 int import(const ImportOptions& options) {
   const std::string name = options.name.empty() ? "" : image::full_name(options.name);
   const image::Store store = open_store();
-  const files::Lock lock = store.use();
+  const files::Lock lock = store.use_to_add();
   const image::Image image =
       image::import_archive(store, options.file,
                             {.name = name,

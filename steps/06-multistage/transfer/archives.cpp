@@ -81,7 +81,7 @@ int save(const SaveOptions& options) {
 
 int load(const LoadOptions& options) {
   const image::Store store = commands::open_store();
-  const files::Lock lock = store.use();
+  const files::Lock lock = store.use_to_add();
   const auto progress = options.progress.reporter();
   for (const image::NamedSource& each : image::open_all(options.input, store)) {
     const std::string first = each.names.empty() ? "" : each.names.front();

@@ -74,9 +74,9 @@ void pull_one(const PullOptions& options, const image::Store& store, const std::
   if (from.kind == image::Location::Kind::kPlain) {
     from.kind = image::Location::Kind::kRegistry;
   }
+  const files::Lock lock = store.use_to_add();
   const auto source = image::open_source(from, store, options.registry.options());
   const image::PullOptions how{.platform = platform_of(options.platform), .progress = &progress};
-  const files::Lock lock = store.use();
   const image::PullPlan plan = image::plan_pull(store, *source, name, how);
   if (options.dry_run) {
     return print_plan(plan);

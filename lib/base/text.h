@@ -58,7 +58,6 @@ std::string printable_lines(std::string_view text);  // the same, but newlines s
 // 'text' as one word of a POSIX shell.
 std::string shell_word(std::string_view text);
 std::string shell_words(std::span<const std::string> texts);  // with blanks between them
-bool is_utf8(std::string_view text);
 
 // The nearest of `candidates` by edit distance, if near enough to be a slip of the finger.
 std::optional<std::string> closest(std::string_view word, std::span<const std::string> candidates);

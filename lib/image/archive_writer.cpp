@@ -53,13 +53,12 @@ ArchiveWriter::~ArchiveWriter() {
   }
 }
 
-void ArchiveWriter::header(const std::string& member, char type, uint64_t size, const std::string& link, uint64_t offset) {
+void ArchiveWriter::header(const std::string& member, char type, uint64_t size, uint64_t offset) {
   TarHeaderBlock block{};
-  if (member.size() > sizeof(block.name) || link.size() > sizeof(block.linkname)) {
+  if (member.size() > sizeof(block.name)) {
     throw fail("the member name {} is too long", member);
   }
   member.copy(block.name, sizeof(block.name));
-  link.copy(block.linkname, sizeof(block.linkname));
   put_octal(block.mode, sizeof(block.mode), type == '5' ? 0755 : 0644);
   put_octal(block.uid, sizeof(block.uid), 0);
   put_octal(block.gid, sizeof(block.gid), 0);
@@ -92,19 +91,13 @@ void ArchiveWriter::add(const std::string& member, const std::function<void(cons
   write([this](std::string_view bytes) { append(bytes); });
   const uint64_t size = at_ - start - kBlock;
   append(std::string((kBlock - size % kBlock) % kBlock, '\0'));
-  header(member, '0', size, "", start);
+  header(member, '0', size, start);
 }
 
 void ArchiveWriter::add_directory(const std::string& member) {
   const uint64_t start = at_;
   append(std::string(kBlock, '\0'));
-  header(member, '5', 0, "", start);
-}
-
-void ArchiveWriter::add_link(const std::string& member, const std::string& target) {
-  const uint64_t start = at_;
-  append(std::string(kBlock, '\0'));
-  header(member, '2', 0, target, start);
+  header(member, '5', 0, start);
 }
 
 void ArchiveWriter::finish() {

@@ -25,12 +25,11 @@ class ArchiveWriter {
   using Put = std::function<void(std::string_view)>;
   void add(const std::string& member, const std::function<void(const Put&)>& write);
   void add_directory(const std::string& member);
-  void add_link(const std::string& member, const std::string& target);
   // The end mark, and the name.
   void finish();
 
  private:
-  void header(const std::string& member, char type, uint64_t size, const std::string& link, uint64_t offset);
+  void header(const std::string& member, char type, uint64_t size, uint64_t offset);
   void append(std::string_view bytes);
   std::string path_;
   Fd stream_;              // standard output, a pipe, a device

@@ -4,14 +4,12 @@
 #include <archive_entry.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "image/inflate.h"
-#include "image/tar_fields.h"
 
 namespace jigsaw::image {
 namespace {
@@ -99,22 +97,6 @@ void read_layer(int fd, std::string_view name, const ByteSink& sink) {
   if (any) {  // a layer of no bytes is an archive without entries
     inflater.finish();
   }
-}
-
-bool is_tar_archive(int fd) {
-  TarHeaderBlock header{};
-  bool is_tar = false;
-  check(::lseek(fd, 0, SEEK_SET), "seek");
-  try {
-    if (const Archive opened = open_stream(fd, "file"); opened) {
-      const la_ssize_t got = archive_read_data(opened.get(), &header, sizeof header);
-      is_tar = got == static_cast<la_ssize_t>(sizeof header) && header.name[0] != '\0' && tar_checksum_fits(header);
-    }
-  } catch (const Error&) {
-    // Damaged or unknown: no archive that could be unpacked.
-  }
-  check(::lseek(fd, 0, SEEK_SET), "seek");
-  return is_tar;
 }
 
 }  // namespace jigsaw::image

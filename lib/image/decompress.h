@@ -17,7 +17,4 @@ void read_decompressed(int fd, std::string_view name, const ByteSink& sink);
 // The same for the blob of a layer, as strictly as a pull reads it: gzip, zstd or plain, whole and with nothing behind.
 void read_layer(int fd, std::string_view name, const ByteSink& sink);
 
-// Whether the file is a tar archive, compressed or not. Its position moves to the start.
-bool is_tar_archive(int fd);
-
 }  // namespace jigsaw::image

@@ -48,8 +48,6 @@ class AttributeSetter {
   // Removes extended attributes that `attributes` does not have.
   void clear_xattrs(int fd, const EntryAttributes& attributes);
 
-  mode_t umask_bits() const { return umask_; }
-
  private:
   bool is_ours(uint32_t uid, uint32_t gid, Made made) const {
     return made.owner_is_right || (made.fresh && uid == uid_ && gid == gid_ && !made.in_setgid_directory);

@@ -248,11 +248,6 @@ void check_layout_version(std::string_view text, std::string_view name) {
   }
 }
 
-Descriptor parse_descriptor(std::string_view text, std::string_view name) {
-  const json::Document document{std::string(text), std::string(name)};
-  return read_descriptor(document.root());
-}
-
 std::string write_manifest(const Manifest& manifest) {
   Value value{{"schemaVersion", 2}, {"mediaType", manifest.media_type}};
   if (!manifest.artifact_type.empty()) {

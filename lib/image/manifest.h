@@ -94,7 +94,6 @@ Index parse_index(std::string_view text, std::string_view name, std::string_view
 std::string about_foreign(const Index& index);
 // `text`: the file oci-layout. Throws if it is of a version that we don't know. image-layout.md.
 void check_layout_version(std::string_view text, std::string_view name);
-Descriptor parse_descriptor(std::string_view text, std::string_view name);
 
 // One line of JSON with the fields in the order of the spec: the same value gives the same bytes.
 std::string write_manifest(const Manifest& manifest);

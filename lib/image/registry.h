@@ -59,7 +59,6 @@ class Registry {
   std::string blob(const Descriptor& descriptor, size_t limit);
 
   bool has_blob(const Digest& digest);
-  bool has_manifest(const Digest& digest);
   // Asks the registry to take the blob over from another of its repositories.
   bool mount_blob(const Digest& digest, const std::string& from_repository);
   // `open` starts the bytes anew for each attempt; what it returns gives them piece by piece, 0 at the end.

@@ -35,12 +35,6 @@ bool Registry::has_blob(const Digest& digest) {
   return response.ok();
 }
 
-bool Registry::has_manifest(const Digest& digest) {
-  HttpRequest head = request("HEAD", "manifests/" + digest.text(), "what is there needs no second journey");
-  head.headers = {fmt::format("Accept: {}, {}, {}, {}", media::kIndex, media::kManifest, media::kDockerList, media::kDockerManifest)};
-  return endpoints_.back()->send(head, scope_).ok();
-}
-
 bool Registry::mount_blob(const Digest& digest, const std::string& from_repository) {
   HttpRequest post = request(
       "POST", fmt::format("blobs/uploads/?mount={}&from={}", url_encode(digest.text()), url_encode(from_repository)),

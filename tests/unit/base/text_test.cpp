@@ -59,12 +59,5 @@ TEST(Text, ClosestFindsSlipsOnly) {
 
 TEST(Text, QuotedShowsControlBytes) { EXPECT_EQ(text::quoted("a\n\x1b\"b"), "\"a\\n\\x1b\\\"b\""); }
 
-TEST(Text, Utf8IsStrict) {
-  EXPECT_TRUE(text::is_utf8("grüße 한국어"));
-  for (const char* bad : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
-    EXPECT_FALSE(text::is_utf8(bad));
-  }
-}
-
 }  // namespace
 }  // namespace jigsaw

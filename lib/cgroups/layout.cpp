@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -60,6 +61,49 @@ std::optional<Hierarchy> parse_mount(std::string_view line) {
     found.controllers = controllers_in(filesystem.back());
   }
   return found;
+}
+
+// A line of mountinfo as far as it says what is mounted where (proc_pid_mountinfo(5)): "35 31 0:31 / /sys/fs/cgroup/memory …".
+struct MountLine {
+  std::string_view id;
+  std::string_view parent;
+  std::string_view point;
+  std::string_view text;
+};
+
+std::vector<MountLine> mount_lines(std::string_view mounts) {
+  std::vector<MountLine> result;
+  for (const std::string_view line : text::lines(mounts)) {
+    std::array<std::string_view, 5> words;
+    std::string_view rest = line;
+    for (std::string_view& word : words) {
+      word = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    }
+    result.push_back({words[0], words[1], words[4], line});
+  }
+  return result;
+}
+
+// Whether another mount hides it: one on top of it, of a mount on the way to it, or of a directory on that way.
+bool is_hidden(const MountLine& mount, const std::vector<MountLine>& mounts) {
+  const MountLine* at = &mount;
+  std::string_view below;  // the mount of the way that is mounted on `at`
+  for (size_t steps = 0; at != nullptr && steps < mounts.size(); ++steps) {
+    const MountLine* above = nullptr;
+    for (const MountLine& other : mounts) {
+      const bool on_it = other.parent == at->id && other.point == at->point && other.id != below;
+      const bool beside = other.parent == at->parent && at->point.size() > other.point.size() && at->point.starts_with(other.point) &&
+                          at->point[other.point.size()] == '/';
+      if ((on_it || beside) && other.id != at->id) {
+        return true;
+      }
+      above = other.id == at->parent && other.id != at->id ? &other : above;
+    }
+    below = at->id;
+    at = above;
+  }
+  return false;
 }
 
 // One tree can be mounted at several places (in another container's root, say): the one below /sys wins.
@@ -137,8 +181,9 @@ std::string Layout::describe() const {
 Layout read_layout(const std::string& root) {
   Layout layout;
   const std::string mounts = files::read(root + "/proc/self/mountinfo");
-  for (const std::string_view line : text::lines(mounts)) {
-    if (auto found = parse_mount(line)) {
+  const std::vector<MountLine> lines = mount_lines(mounts);
+  for (const MountLine& line : lines) {
+    if (auto found = parse_mount(line.text); found && !is_hidden(line, lines)) {
       add(layout.hierarchies, std::move(*found));
     }
   }

@@ -80,6 +80,22 @@ TEST(Layout, ATreeThatIsMountedTwiceIsTakenOnce) {
   EXPECT_EQ(layout.hierarchies[0].mount_point, machine.root() + "/sys/fs/cgroup");
 }
 
+// As `mount -t tmpfs none /sys/fs/cgroup/unified` does it for programs that can't stand a hybrid machine.
+TEST(Layout, ATreeThatAnotherMountHidesIsNone) {
+  const std::string root = "21 1 259:1 / / rw - ext4 /dev/root rw\n22 21 0:20 / /sys rw - sysfs sysfs rw\n";
+  const std::string v2 = "30 22 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+  const auto found = [](const std::string& mounts) { return read_layout(FakeMachine(mounts, "0::/\n").root()).hierarchies.size(); };
+  EXPECT_EQ(found(root + v2), 1U);
+  EXPECT_EQ(found("1 1 0:2 / / rw - rootfs rootfs rw\n" + root + v2), 1U) << "the root itself is mounted on another";
+  EXPECT_EQ(found(root + v2 + "40 30 0:40 / /sys/fs/cgroup rw - tmpfs none rw\n"), 0U) << "on top";
+  EXPECT_EQ(found(root + v2 + "40 22 0:40 / /sys/fs rw - tmpfs none rw\n"), 0U) << "on a directory above";
+  EXPECT_EQ(found(root + v2 + "40 22 0:40 / /sys rw - sysfs none rw\n"), 0U) << "on a mount above";
+  EXPECT_EQ(found(root + v2 + "40 22 0:40 / /sys/f rw - tmpfs none rw\n41 22 0:41 / /sys/fs/cgroup2 rw - tmpfs none rw\n"), 1U) << "beside";
+  const std::string hybrid = std::string(kV1Mounts) + "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+  EXPECT_EQ(found(hybrid), 5U);
+  EXPECT_EQ(found(hybrid + "71 41 0:39 / /sys/fs/cgroup/unified rw - tmpfs none rw\n"), 4U);
+}
+
 TEST(Layout, InAContainerPathsAreWithoutTheMountsRoot) {
   const FakeMachine machine("33 31 0:30 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n", "2:memory:/docker/abc\n");
   const Layout layout = read_layout(machine.root());

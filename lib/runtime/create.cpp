@@ -320,8 +320,8 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
   if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
     child.wait_reached(kStopRuntimeHooks);
     // prestart comes from a time when it ran at the start of a container that had been created.
-    run_hooks(spec.hooks.prestart, state_json(state, Status::kCreated), {"prestart", surroundings.bundle});
-    run_hooks(spec.hooks.create_runtime, state_json(state, Status::kCreating), {"createRuntime", surroundings.bundle});
+    run_hooks(spec.hooks.prestart, [&] { return state_json(state, Status::kCreated); }, {"prestart", surroundings.bundle});
+    run_hooks(spec.hooks.create_runtime, [&] { return state_json(state, Status::kCreating); }, {"createRuntime", surroundings.bundle});
     child.release();
   }
   if (prepared.entered_last != nullptr) {

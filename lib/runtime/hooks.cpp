@@ -83,16 +83,16 @@ void run_hook(const Hook& hook, const std::string& state, const HookStage& stage
 
 }  // namespace
 
-void run_hooks(const std::vector<Hook>& hooks, const std::string& state, const HookStage& stage) {
+void run_hooks(const std::vector<Hook>& hooks, const StateText& state, const HookStage& stage) {
   for (const Hook& hook : hooks) {
-    run_hook(hook, state, stage);
+    run_hook(hook, state(), stage);
   }
 }
 
-void run_hooks_and_warn(const std::vector<Hook>& hooks, const std::string& state, const HookStage& stage) {
+void run_hooks_and_warn(const std::vector<Hook>& hooks, const StateText& state, const HookStage& stage) {
   for (const Hook& hook : hooks) {
     try {
-      run_hook(hook, state, stage);
+      run_hook(hook, state(), stage);
     } catch (const Error& error) {
       log::warning("{}", error.message());
     }

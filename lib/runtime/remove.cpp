@@ -71,7 +71,7 @@ void remove_all(StateFile& file, const State& state) {
     end_scope(state.cgroup);
   }
   file.remove();
-  run_hooks_and_warn(state.poststop, state_json(state, Status::kStopped), {"poststop", state.bundle});
+  run_hooks_and_warn(state.poststop, [&] { return state_json(state, Status::kStopped); }, {"poststop", state.bundle});
 }
 
 void remove(const std::string& state_root, const std::string& id, Force force) {

@@ -28,7 +28,7 @@ void clear_away(Made& made) {
     end_scope(made.state.cgroup);
   }
   made.file.remove();
-  run_hooks_and_warn(made.state.poststop, state_json(made.state, Status::kStopped), {"poststop", made.state.bundle});
+  run_hooks_and_warn(made.state.poststop, [&] { return state_json(made.state, Status::kStopped); }, {"poststop", made.state.bundle});
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ process::ExitStatus run(const Spec& spec, const Surroundings& surroundings, cons
     }
     made.child.release();
     made.child.wait_started();
-    run_hooks(made.state.poststart, state_json(made.state, Status::kRunning), {"poststart", surroundings.bundle});
+    run_hooks(made.state.poststart, [&] { return state_json(made.state, Status::kRunning); }, {"poststart", surroundings.bundle});
     if (!foreground) {
       made.child.detach();
       return {};

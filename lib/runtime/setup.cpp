@@ -37,10 +37,12 @@ void forget_cgroup(const Prepared& prepared) {
   }
 }
 
-std::string hook_state(const Prepared& prepared) {
-  State state = prepared.state;
-  state.pid = ::getpid();
-  return state_json(state, Status::kCreating);
+StateText hook_state(const Prepared& prepared) {
+  return [&prepared] {
+    State state = prepared.state;
+    state.pid = ::getpid();
+    return state_json(state, Status::kCreating);
+  };
 }
 
 void announce_to_agent(const Prepared& prepared, pid_t pid, int listener) {

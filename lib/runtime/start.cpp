@@ -34,7 +34,7 @@ void start(const std::string& state_root, const std::string& id) {
   state.started = true;
   file.save_progress(state);
   try {
-    run_hooks(state.poststart, state_json(state, Status::kRunning), {"poststart", state.bundle});
+    run_hooks(state.poststart, [&] { return state_json(state, Status::kRunning); }, {"poststart", state.bundle});
   } catch (const Error&) {
     remove_all(file, state);  // "generate an error, stop the container", and delete it (runtime.md, Lifecycle, 9)
     throw;

@@ -55,7 +55,8 @@ struct RunOptions {
   bool keep = false;  // do not remove the container at the end
   // In the foreground: kEnd kills the program where SIGINT, SIGTERM and the like would be handed on to it.
   process::SuperviseOptions::Requests requests = process::SuperviseOptions::Requests::kHandOn;
-  // Called in the parent when all is made, just before the program runs: what it does is seen only after this.
+  // Called in the parent before the program runs: what it does is seen only after this. If the child then fails to make the
+  // container, run() throws.
   std::function<void(const State&)> starting;
 };
 // create, start, and wait. With a terminal and no console socket, our stdin and stdout are relayed to it.

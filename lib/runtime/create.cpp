@@ -222,6 +222,15 @@ bool made_meanwhile(const Spec& spec, const cgroups::Layout& layout) {
   return layout.hierarchies.size() > (layout.unified() != nullptr ? 1U : 0U) && spec.hooks.prestart.empty() && spec.hooks.create_runtime.empty();
 }
 
+// Whether the program may start as soon as the child has made the container: all that we do before is done while the child is at
+// it, and the two need not wait for each other. Not if anybody else looks at what was created, or is told of it, which must not
+// happen before it has come about.
+bool starts_straight_on(const Spec& spec, const Surroundings& surroundings, Starting starting) {
+  const bool told = !surroundings.pid_file.empty() || !surroundings.pidfd_socket.empty() || !surroundings.console_socket.empty();
+  const bool has_hooks = !spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty();
+  return starting != Starting::kLater && !told && !has_hooks && spec.process && !spec.process->oom_score_adj;
+}
+
 void limit(const cgroups::Cgroup& cgroup, const Spec& spec) {
   if (cgroup.path().find('/', 1) != std::string::npos && cgroup.frozen()) {
     throw fail("the cgroup {} is below a frozen one: nothing would start in it", cgroup.path());
@@ -229,7 +238,7 @@ void limit(const cgroups::Cgroup& cgroup, const Spec& spec) {
   cgroup.apply(limits_with_devices(spec));
 }
 
-Made make(const Spec& spec, const Surroundings& surroundings, Starting starting) {
+Made make(const Spec& spec, const Surroundings& surroundings, Starting starting, const std::function<void(const State&)>& about_to_start) {
   tell_of_own_binary();
   validate(spec);
   check_id(surroundings.id);
@@ -329,30 +338,45 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting)
     note_pid(child, state, file);
     child.release();
   }
-  std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
-  if (spec.process) {
-    prepare_process(*spec.process, child.pid());
+  const auto record_start = [&] {
+    if (spec.process) {
+      prepare_process(*spec.process, child.pid());
+    }
+    state.created = true;
+    state.started = starting != Starting::kLater;
+    file.save_progress(state);
+    write_pid_file(surroundings.pid_file, child.pid());
+    if (!surroundings.pidfd_socket.empty()) {
+      send_console(surroundings.pidfd_socket, child.pidfd());
+    }
+    if (about_to_start) {
+      about_to_start(state);
+    }
+  };
+  const bool straight_on = starts_straight_on(spec, surroundings, starting);
+  if (straight_on) {
+    record_start();
+    child.release();
   }
+  std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
   Fd terminal = handed_over.empty() ? Fd() : std::move(handed_over.front());
   if (terminal && !surroundings.console_socket.empty()) {
     send_console(surroundings.console_socket, terminal.get());
     terminal.reset();
   }
-  state.created = true;
-  state.started = starting != Starting::kLater;
-  file.save_progress(state);
-  write_pid_file(surroundings.pid_file, child.pid());
-  if (!surroundings.pidfd_socket.empty()) {
-    send_console(surroundings.pidfd_socket, child.pidfd());
+  if (!straight_on) {
+    record_start();
   }
   file.unlock();
+  if (!straight_on) {
+    child.release();
+  }
   undo.done();
   return Made{std::move(file), std::move(state), std::move(cgroup), std::move(child), std::move(terminal)};
 }
 
 State create(const Spec& spec, const Surroundings& surroundings) {
   Made made = make(spec, surroundings, Starting::kLater);
-  made.child.release();
   made.child.detach();
   return made.state;
 }

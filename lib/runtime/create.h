@@ -1,6 +1,7 @@
 // Making a container, for create() and run(): what the parent does on its side of the gate.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "cgroups/cgroup.h"
@@ -11,11 +12,11 @@
 
 namespace jigsaw::runtime {
 
-// kLater: a start socket waits for start(). kAtOnce: the caller opens the gate by child.release(), and the container
-// dies with him; kAtOnceDetached: it outlives him.
+// kLater: a start socket waits for start(). kAtOnce: the program runs, or the child tells why it can't, and the container dies
+// with the caller; kAtOnceDetached: it outlives him.
 enum class Starting { kLater, kAtOnce, kAtOnceDetached };
 
-// A container whose first process stands just before its program.
+// A container whose first process has all it needs, and either waits for start() or goes on to its program.
 struct Made {
   StateFile file;
   State state;
@@ -24,8 +25,10 @@ struct Made {
   Fd terminal;  // its master, if it was not sent to a console socket
 };
 
-// Records, makes the cgroup, clones, prepares, waits. Whatever fails on the way, nothing of it stays.
-Made make(const Spec& spec, const Surroundings& surroundings, Starting starting);
+// Records, makes the cgroup, clones, prepares, waits until the child has made the container. Whatever fails on the way, nothing of
+// it stays. `about_to_start` is called before the program can run, maybe while the child is still at its set-up.
+Made make(const Spec& spec, const Surroundings& surroundings, Starting starting,
+          const std::function<void(const State&)>& about_to_start = nullptr);
 
 // Where a container's cgroup is: cgroupsPath, below our own cgroup if it is relative, or named after the id.
 std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout);

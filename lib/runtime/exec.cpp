@@ -176,14 +176,20 @@ process::ExitStatus exec(const Process& process, const ExecOptions& options) {
     check(::write(target.pid.write_end.get(), &pid, sizeof pid), "tell the program's process its pid");
   }
   child.release();
+  const bool told = !options.pid_file.empty() || !options.pidfd_socket.empty() || !options.console_socket.empty();
+  if (!told) {
+    child.release();  // from the stop it comes to: nobody is told of the process before its program runs
+  }
   std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
   Fd terminal = handed_over.empty() ? Fd() : std::move(handed_over.front());
   if (terminal && !options.console_socket.empty()) {
     send_console(options.console_socket, terminal.get());
     terminal.reset();
   }
-  hand_out(options, child);
-  child.release();
+  if (told) {
+    hand_out(options, child);
+    child.release();
+  }
   child.wait_started();
   if (!foreground) {
     child.detach();

@@ -40,12 +40,8 @@ process::ExitStatus run(const Spec& spec, const Surroundings& surroundings, cons
   if (foreground) {
     guard.emplace();
   }
-  Made made = make(spec, surroundings, foreground ? Starting::kAtOnce : Starting::kAtOnceDetached);
+  Made made = make(spec, surroundings, foreground ? Starting::kAtOnce : Starting::kAtOnceDetached, options.starting);
   try {
-    if (options.starting) {
-      options.starting(made.state);
-    }
-    made.child.release();
     made.child.wait_started();
     run_hooks(made.state.poststart, [&] { return state_json(made.state, Status::kRunning); }, {"poststart", surroundings.bundle});
     if (!foreground) {

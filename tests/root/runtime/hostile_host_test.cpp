@@ -214,6 +214,15 @@ TEST_F(HostsOwn, FilesForTheCallerThatAreFifosOrLinksAreNoTrap) {
   EXPECT_EQ(files::read(bundle() + "/victim"), "untouched");
 }
 
+// Whoever waits for the file takes its process for a container.
+TEST_F(HostsOwn, NobodyIsToldOfAContainerThatDoesNotComeAbout) {
+  config["process"]["args"] = {"/no/such/program"};
+  write();
+  EXPECT_EQ(oci({"run", "--pid-file", bundle() + "/pid", "--bundle", bundle(), kId}).code, 127);
+  EXPECT_FALSE(files::exists(bundle() + "/pid"));
+  EXPECT_NE(oci({"state", kId}).code, 0);
+}
+
 TEST_F(HostsOwn, ALogThatSomebodyElseHasMadeALinkIsNotWrittenTo) {
   const std::string directory = bundle() + "/theirs";
   files::make_directories(directory);

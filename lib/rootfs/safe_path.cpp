@@ -156,7 +156,7 @@ std::string relative(std::string_view path) {
   std::string result;
   for (const std::string_view part : text::split(path, '/')) {
     if (!part.empty() && part != ".") {
-      result += fmt::format("{}{}", result.empty() ? "" : "/", part);
+      (result += result.empty() ? "" : "/") += part;
     }
   }
   return result.empty() ? "." : result;

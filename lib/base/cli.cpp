@@ -232,6 +232,14 @@ void add_commands(CLI::App& app, std::span<const NamedCommand> table) {
   }
 }
 
+bool asks_for_more(const CLI::App& app) {
+  const std::vector<std::string> known = known_options(app);
+  return std::any_of(g_command_line.begin(), g_command_line.end(), [&](const std::string& word) {
+    const bool is_known = std::find(known.begin(), known.end(), word.substr(0, word.find('='))) != known.end();
+    return word == "help" || word == "--help" || word == "-h" || (word.starts_with('-') && !is_known);
+  });
+}
+
 void on_run(CLI::App& command, std::function<int()> body) { commands()[&command].body = std::move(body); }
 
 void take_command_line(CLI::App& command, std::string& first, std::vector<std::string>& rest,

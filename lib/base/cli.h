@@ -43,6 +43,10 @@ struct NamedCommand {
 };
 void add_commands(CLI::App& app, std::span<const NamedCommand> table);
 
+// Whether the words this program was started with ask for an option that `app` does not know so far, or for help. Options that
+// nobody asks for need not be described either.
+bool asks_for_more(const CLI::App& app);
+
 // Stores what a subcommand does. `body` returns the exit code.
 void on_run(CLI::App& command, std::function<int()> body);
 

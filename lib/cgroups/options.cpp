@@ -25,6 +25,9 @@ void check_name(const std::string& name) {
 }  // namespace
 
 void add_limit_options(CLI::App& command, LimitTexts& limits) {
+  if (!cli::asks_for_more(command)) {
+    return;
+  }
   for (const LimitOption& option : limit_options()) {
     CLI::Option* added = command.add_option(option.name, limits.*option.text, option.help);
     if (std::string_view(option.name).find("cpuset") == std::string_view::npos) {

@@ -88,10 +88,11 @@ void finish(Words& words) {
 void add_run(CLI::App& app) {
   static Words words;
   CLI::App* command = app.add_subcommand("run", "run a program in a new container");
-  add_what_runs(*command, words);
-  add_what_it_is(*command, words);
-  add_what_it_sees(*command, words);
-  add_what_it_may(*command, words);
+  for (const auto add : {add_what_runs, add_what_it_is, add_what_it_sees, add_what_it_may}) {
+    if (cli::asks_for_more(*command)) {
+      add(*command, words);
+    }
+  }
   cgroups::add_limit_options(*command, words.options.limits);
   cli::take_command_line(*command, words.options.image, words.options.arguments, "IMAGE",
                          "name or id of an image");

@@ -110,6 +110,33 @@ TEST(CommandLine, HelpNamesTheWordsThatFollow) {
   EXPECT_THAT(seen.out, HasSubstr("--explain "));
 }
 
+// Options that nobody asks for are not described, which is seen by nobody: not in the help, not where a word is misspelt.
+TEST(CommandLine, DescribesWhatIsAskedFor) {
+  const auto more = [](std::vector<std::string> words) {
+    bool asked = false;
+    Seen ignored;
+    words.insert(words.begin(), "prog");
+    std::vector<char*> argv;
+    for (std::string& word : words) {
+      argv.push_back(word.data());
+    }
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    cli::run_main(static_cast<int>(argv.size()), argv.data(), {"prog", "for the test"}, [&](CLI::App& app) {
+      describe(app, ignored);
+      asked = cli::asks_for_more(*app.get_subcommand("run"));
+    });
+    testing::internal::GetCapturedStdout();
+    testing::internal::GetCapturedStderr();
+    return asked;
+  };
+  EXPECT_FALSE(more({"run", "image", "true"}));
+  EXPECT_FALSE(more({"--root", "/r", "run", "-i", "--name=a", "-e", "A=1", "image"}));
+  for (const char* word : {"--memory", "--memory=1g", "--nmae", "-it", "-x", "--help", "-h", "help", "-"}) {
+    EXPECT_TRUE(more({"run", word, "image"})) << word;
+  }
+}
+
 TEST(CommandLine, RefusesWhatItDoesNotKnowInOneLine) {
   const struct {
     std::vector<std::string> words;

@@ -97,11 +97,19 @@ void close_input() {
 
 }  // namespace
 
-int run(const Paths& paths, const RunOptions& options) {
+int run(const Paths& paths, const RunOptions& options, const std::function<int()>& fetch) {
   sweep(paths);
   const image::Store store = image::Store::open(paths.root);
   std::optional<files::Lock> in_use = store.use();
-  const image::Image image = image::named_image(store, options.image);
+  std::optional<image::Tag> tag = image::find_named(store, options.image);
+  if (!tag && fetch) {
+    in_use.reset();  // the one who fetches takes it
+    if (const int code = fetch(); code != 0) {
+      return code;
+    }
+    in_use = store.use();
+  }
+  const image::Image image = tag ? image::read_tagged(store, *tag, options.image) : image::named_image(store, options.image);
   const std::vector<image::LayerDirectory> layers = store.unpack_image(image, {});
 
   Container container{.name = options.name,

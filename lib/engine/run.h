@@ -6,6 +6,7 @@
 // nowhere on the host, only inside the container's own mount namespace; so whatever dies, no mount stays behind.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@
 namespace jigsaw::engine {
 
 // Runs the container to its end. Returns the exit code: the program's own, 128 + n for signal n. Throws with 125 if the
-// container could not be made, 126 and 127 if its program could not be executed.
-int run(const Paths& paths, const RunOptions& options);
+// container could not be made, 126 and 127 if its program could not be executed. An image that is not here is asked of
+// `fetch`, if there is one; what it returns, unless 0, is the exit code.
+int run(const Paths& paths, const RunOptions& options, const std::function<int()>& fetch = nullptr);
 
 struct ExecOptions {
   std::vector<std::string> arguments;

@@ -71,9 +71,10 @@ Tag named(const Store& store, const std::string& text, const std::string& hint) 
               hint.empty() ? fmt::format("the command 'pull {}' fetches it", text::printable_line(text)) : hint);
 }
 
-Image named_image(const Store& store, const std::string& text) {
-  const Tag tag = named(store, text);
+Image read_tagged(const Store& store, const Tag& tag, const std::string& text) {
   return store.read_image(tag.descriptor, tag.name.empty() ? text : tag.name);
 }
+
+Image named_image(const Store& store, const std::string& text) { return read_tagged(store, named(store, text), text); }
 
 }  // namespace jigsaw::image

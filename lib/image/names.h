@@ -23,7 +23,10 @@ std::optional<std::string> nearest_name(const Store& store, const std::string& t
 std::optional<Tag> find_named(const Store& store, const std::string& text);
 // The same; throws "no such image" with the nearest name and `hint` ("" for how to fetch it), or what is wrong with `text`.
 Tag named(const Store& store, const std::string& text, const std::string& hint = "");
-// The same, read and checked. Its name is the full one, or `text` for an image without a name.
+// The image of a tag that find_named() found for `text`, read and checked. Its name is the full one, or `text` for an image
+// without a name.
+Image read_tagged(const Store& store, const Tag& tag, const std::string& text);
+// named() and read_tagged().
 Image named_image(const Store& store, const std::string& text);
 
 }  // namespace jigsaw::image

@@ -61,6 +61,7 @@ struct LayerDirectory {
   Digest diff_id;
   std::string key;   // folder name below layers/
   std::string path;  // <root>/layers/<key>/diff
+  std::optional<bool> opaque_root = std::nullopt;  // nothing below it counts; unknown until its layer.json is read
 };
 
 // An image, read and checked: manifest and config agree.

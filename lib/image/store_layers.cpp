@@ -89,10 +89,11 @@ std::optional<LayerDirectory> Store::find_layer(const Digest& diff_id, const std
   const auto at = [&](const std::string& key) {
     return LayerDirectory{diff_id, key, fmt::format("{}/layers/{}/diff", root_, key)};
   };
-  const LayerDirectory alone = at(diff_id.hex());
+  LayerDirectory alone = at(diff_id.hex());
   const std::string facts_path = fmt::format("{}/layers/{}/layer.json", root_, alone.key);
   if (files::exists(facts_path)) {
     const LayerFacts facts = read_facts(facts_path);
+    alone.opaque_root = facts.opaque_root;
     if (parents.empty() || (!facts.depends && (!facts.implicit_root || has_plain_root(parents.back().path)))) {
       return alone;
     }
@@ -229,7 +230,7 @@ std::vector<std::string> Store::lower_directories(const std::vector<LayerDirecto
       continue;
     }
     result.push_back(layer->path);
-    if (read_facts(fmt::format("{}/layers/{}/layer.json", root_, layer->key)).opaque_root) {
+    if (layer->opaque_root ? *layer->opaque_root : read_facts(fmt::format("{}/layers/{}/layer.json", root_, layer->key)).opaque_root) {
       break;
     }
   }

@@ -98,10 +98,12 @@ void add_run(CLI::App& app) {
                          "name or id of an image");
   cli::on_run(*command, [] {
     finish(words);
-    if (const int code = ensure_image(words.options.image, words.pull); code != 0) {
-      return code;
+    const auto fetch = [] { return ensure_image(words.options.image, words.pull); };
+    if (words.pull == "missing") {
+      return engine::run(paths(), words.options, fetch);
     }
-    return engine::run(paths(), words.options);
+    const int code = fetch();
+    return code != 0 ? code : engine::run(paths(), words.options);
   });
 }
 

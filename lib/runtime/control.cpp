@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "cgroups/cgroup.h"
 #include "runtime/container.h"
+#include "runtime/container_cgroup.h"
 #include "runtime/create.h"
 #include "runtime/scope.h"
 

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "runtime/console.h"
+#include "runtime/container_cgroup.h"
 #include "runtime/hooks.h"
 #include "runtime/id_mapped.h"
 #include "runtime/root.h"
@@ -96,28 +97,6 @@ void write_pid_file(const std::string& path, pid_t pid) {
   }
 }
 
-void note_pid(const process::Child& child, State& state, const StateFile& file) {
-  state.pid = child.pid();
-  state.pid_start = start_time(child.pid());
-  file.save_progress(state);
-}
-
-// Why a cgroup that is there already can't be the container's; nothing if it can. Processes in it, or below it, are another
-// container's, and must not be ended with ours; in a frozen one our child would never answer.
-std::optional<std::string> why_taken(const cgroups::Layout& layout, const std::string& path) {
-  const bool exists = std::any_of(layout.hierarchies.begin(), layout.hierarchies.end(), [&](const cgroups::Hierarchy& each) {
-    return (each.version == cgroups::Version::kV2 || each.has("freezer") || each.has("pids")) && files::is_directory(each.directory(path));
-  });
-  if (!exists) {
-    return std::nullopt;
-  }
-  const cgroups::Cgroup cgroup = cgroups::Cgroup::open(layout, path);
-  if (!cgroup.processes().empty()) {
-    return "holds processes already";
-  }
-  return cgroup.frozen() ? std::optional("is frozen: nothing would start in it") : std::nullopt;
-}
-
 // Removes what was made of a container if its making does not come to a good end.
 class Undo {
  public:
@@ -162,10 +141,6 @@ void prepare_process(const Process& process, pid_t pid) {
   }
 }
 
-cgroups::Cgroup cgroup_of(const State& state, const cgroups::Layout& layout) {
-  return state.cgroup.empty() ? cgroups::Cgroup::none("") : cgroups::Cgroup::open(layout, state.cgroup);
-}
-
 std::optional<security::SeccompProgram> load_filter(const StateFile& file, const State& state) {
   if (!state.filtered) {
     return std::nullopt;
@@ -177,51 +152,6 @@ std::optional<security::SeccompProgram> load_filter(const StateFile& file, const
   return filter;
 }
 
-std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout) {
-  return spec.cgroups_path.empty() ? cgroups::usual_path(layout, "jigsaw-" + surroundings.id)
-                                   : cgroups::clean_path(spec.cgroups_path);
-}
-
-// Without privilege there may be no place for a cgroup. Then the container goes without, unless something is to be
-// limited; rules for devices do not count, since nobody can make a device in a user namespace.
-bool goes_without_cgroup(const Spec& spec, const cgroups::Layout& layout, const std::string& path) {
-  cgroups::Limits limits = spec.limits;
-  limits.devices.clear();
-  return cgroups::asks_for_nothing(limits) && !cgroups::may_create(layout, path);
-}
-
-cgroups::Limits limits_with_devices(const Spec& spec) {
-  cgroups::Limits limits = spec.limits;
-  if (limits.devices.empty()) {
-    return limits;
-  }
-  using Rule = cgroups::DeviceRule;
-  const auto allow = [&](Rule::Kind kind, std::optional<int64_t> major, std::optional<int64_t> minor, const char* access) {
-    limits.devices.push_back({Rule::Answer::kAllow, kind, major, minor, access});
-  };
-  allow(Rule::Kind::kCharacter, {}, {}, "m");
-  allow(Rule::Kind::kBlock, {}, {}, "m");
-  for (const rootfs::Device& device : rootfs::default_devices()) {
-    allow(Rule::Kind::kCharacter, device.major, device.minor, "rwm");
-  }
-  allow(Rule::Kind::kCharacter, 5, 1, "rwm");    // console
-  allow(Rule::Kind::kCharacter, 5, 2, "rwm");    // ptmx
-  allow(Rule::Kind::kCharacter, 136, {}, "rwm");  // pts/*
-  // Those of linux.devices are there to be seen; whether they may be used, linux.resources.devices says.
-  return limits;
-}
-
-cgroups::Scope scope_of(const Spec& spec, const Surroundings& surroundings) {
-  const auto keeper = ::geteuid() == 0 ? cgroups::Scope::Keeper::kSystem : cgroups::Scope::Keeper::kUser;
-  return cgroups::parse_scope(spec.cgroups_path, surroundings.id, keeper);
-}
-
-// Whether the cgroup may come about while the child is at its mounts. In a v2 tree it is born; hooks of the runtime may look
-// for its v1 directories.
-bool made_meanwhile(const Spec& spec, const cgroups::Layout& layout) {
-  return layout.hierarchies.size() > (layout.unified() != nullptr ? 1U : 0U) && spec.hooks.prestart.empty() && spec.hooks.create_runtime.empty();
-}
-
 // Whether the program may start as soon as the child has made the container: all that we do before is done while the child is at
 // it, and the two need not wait for each other. Not if anybody else looks at what was created, or is told of it, which must not
 // happen before it has come about.
@@ -231,15 +161,10 @@ bool starts_straight_on(const Spec& spec, const Surroundings& surroundings, Star
   return starting != Starting::kLater && !told && !has_hooks && spec.process && !spec.process->oom_score_adj;
 }
 
-void limit(const cgroups::Cgroup& cgroup, const Spec& spec) {
-  if (cgroup.path().find('/', 1) != std::string::npos && cgroup.frozen()) {
-    throw fail("the cgroup {} is below a frozen one: nothing would start in it", cgroup.path());
-  }
-  cgroup.apply(limits_with_devices(spec));
-}
+namespace {
 
-Made make(const Spec& spec, const Surroundings& surroundings, Starting starting, const std::function<void(const State&)>& about_to_start) {
-  tell_of_own_binary();
+// What can be known to fail before anything is made.
+void check_all(const Spec& spec, const Surroundings& surroundings, Starting starting) {
   validate(spec);
   check_id(surroundings.id);
   check_root(spec, surroundings);
@@ -247,143 +172,244 @@ Made make(const Spec& spec, const Surroundings& surroundings, Starting starting,
   if (spec.process && spec.process->terminal && surroundings.console_socket.empty() && starting == Starting::kLater) {
     throw Error("process.terminal is true, but nobody takes the terminal", "give --console-socket");
   }
-  const cgroups::Layout layout = cgroups::read_layout();
-  const bool systemd = surroundings.cgroup_driver == CgroupDriver::kSystemd;
-  const cgroups::Scope scope = systemd ? scope_of(spec, surroundings) : cgroups::Scope();
-  const std::string path = systemd ? scope.path : cgroup_path(spec, surroundings, layout);
+}
 
-  StateFile file = StateFile::make(surroundings.state_root, surroundings.id);
-  file.lock();
-  const bool without_cgroup = !systemd && goes_without_cgroup(spec, layout, path);
-  State state = first_state(spec, surroundings, without_cgroup ? "" : path);
-  if (const auto taken = without_cgroup ? std::nullopt : why_taken(layout, path)) {
-    file.remove();
-    throw fail("the cgroup {} {}", path, *taken);
-  }
-  cgroups::Cgroup cgroup = cgroups::Cgroup::none(path);
-  Undo undo(file, &cgroup);
-  file.save(state);
-  const bool meanwhile = !systemd && !without_cgroup && made_meanwhile(spec, layout);
-  cgroups::Cgroup planned = cgroups::Cgroup::none(path);
-  if (meanwhile) {
-    planned = cgroups::Cgroup::planned(layout, path);
-    cgroup = layout.unified() != nullptr ? cgroups::Cgroup::create(layout.only(cgroups::Version::kV2), path) : std::move(cgroup);
-  } else if (!systemd && !without_cgroup) {
-    cgroup = cgroups::Cgroup::create(layout, path);
-    limit(cgroup, spec);
+// The parent's side, from the record to the child that has made the container.
+class Making {
+ public:
+  using AboutToStart = std::function<void(const State&)>;
+  Making(const Spec& spec, const Surroundings& surroundings, Starting starting, const AboutToStart& about_to_start);
+
+  Made finish() {
+    record();
+    make_cgroup();
+    prepare();
+    process::Child child = spawn();
+    note_child(child);
+    prepare_surroundings(child);
+    child.release();
+    make_rest_of_cgroup(child);
+    run_runtime_hooks(child);
+    follow_successor(child);
+    Fd terminal = let_start(child);
+    undo_->done();
+    return Made{std::move(file_), std::move(state_), std::move(cgroup_), std::move(child), std::move(terminal)};
   }
 
-  Prepared prepared{.spec = spec, .surroundings = surroundings};
-  prepared.cloned = clone_flags(spec);
-  prepared.joined = open_joined(spec);
-  prepared.entered_last = entered_last(spec, prepared.joined);
-  prepared.cgroup = systemd ? nullptr : meanwhile ? &planned : &cgroup;
-  prepared.cgroup_meanwhile = meanwhile;
-  prepared.filter = compile_filter(spec, surroundings, file);
-  if (prepared.filter) {
-    prepared.listener = connect_listener(state.listener_path, state.listener_metadata);
-  }
-  prepared.mount_maps = make_mount_maps(spec);
-  prepared.outer_mounts = make_outer_mounts(spec, surroundings.bundle, prepared.mount_maps);
-  prepared.net_devices = find_net_devices(spec.net_devices);
-  prepared.dies_with_parent = starting == Starting::kAtOnce;
-  prepared.own_mounts = has_own_mounts(spec);
-  prepared.state = state;
-  if (starting == Starting::kLater) {
-    prepared.start_socket = listen_for_start(file);
-  }
+ private:
+  void record();
+  void make_cgroup();
+  void prepare();
+  process::Child spawn();
+  void note_child(const process::Child& child);
+  void prepare_surroundings(process::Child& child);
+  void make_rest_of_cgroup(process::Child& child);
+  void run_runtime_hooks(process::Child& child);
+  void follow_successor(process::Child& child);
+  Fd let_start(process::Child& child);
 
-  process::Child child = process::spawn({.namespaces = prepared.cloned, .cgroup = systemd ? -1 : cgroup.unified(),
-                                         .by_way_of = way_into(spec, prepared.joined),
-                                         .why = "the container's first process, in namespaces of its own"},
-                                        [&](process::Gate& gate) -> int {
-                                          file.forget();
-                                          cgroup = meanwhile ? cgroups::Cgroup::none("") : std::move(cgroup);
-                                          become_container(prepared, gate);
-                                        });
-  if (!meanwhile) {
-    note_pid(child, state, file);
+  bool has_runtime_hooks() const { return !spec_.hooks.prestart.empty() || !spec_.hooks.create_runtime.empty(); }
+  bool goes_straight_on() const;
+  void note_pid(const process::Child& child);
+  void record_start(const process::Child& child);
+
+  const Spec& spec_;
+  const Surroundings& surroundings_;
+  const Starting starting_;
+  const AboutToStart& about_to_start_;
+  const cgroups::Layout layout_ = cgroups::read_layout();
+  const bool systemd_ = surroundings_.cgroup_driver == CgroupDriver::kSystemd;
+  const cgroups::Scope scope_ = systemd_ ? scope_of(spec_, surroundings_) : cgroups::Scope();
+  const std::string path_ = systemd_ ? scope_.path : cgroup_path(spec_, surroundings_, layout_);
+  const bool without_cgroup_ = !systemd_ && goes_without_cgroup(spec_, layout_, path_);
+  const bool meanwhile_ = !systemd_ && !without_cgroup_ && made_meanwhile(spec_, layout_);
+  State state_ = first_state(spec_, surroundings_, without_cgroup_ ? "" : path_);
+  StateFile file_ = StateFile::make(surroundings_.state_root, surroundings_.id);
+  cgroups::Cgroup cgroup_ = cgroups::Cgroup::none(path_);
+  std::optional<Undo> undo_;
+  cgroups::Cgroup planned_ = cgroups::Cgroup::none(path_);  // where the child finds what is made meanwhile
+  Prepared prepared_{.spec = spec_, .surroundings = surroundings_};
+};
+
+Making::Making(const Spec& spec, const Surroundings& surroundings, Starting starting, const AboutToStart& about_to_start)
+    : spec_(spec), surroundings_(surroundings), starting_(starting), about_to_start_(about_to_start) {}
+
+void Making::record() {
+  file_.lock();
+  if (const auto taken = without_cgroup_ ? std::nullopt : why_taken(layout_, path_)) {
+    file_.remove();
+    throw fail("the cgroup {} {}", path_, *taken);
   }
-  if (systemd) {
-    start_scope(scope, child.pid(), spec.limits, spec.annotations);
-    undo.has_scope(scope.path);
-    cgroup = enter_scope(child.pid(), limits_with_devices(spec));
-    state.cgroup = cgroup.path();
-    file.save(state);
+  undo_.emplace(file_, &cgroup_);
+  file_.save(state_);
+}
+
+void Making::make_cgroup() {
+  if (meanwhile_) {
+    planned_ = cgroups::Cgroup::planned(layout_, path_);
+    if (layout_.unified() != nullptr) {
+      cgroup_ = cgroups::Cgroup::create(layout_.only(cgroups::Version::kV2), path_);
+    }
+  } else if (!systemd_ && !without_cgroup_) {
+    cgroup_ = cgroups::Cgroup::create(layout_, path_);
+    limit(cgroup_, spec_);
   }
-  if (spec.has_new(CLONE_NEWUSER)) {
+}
+
+void Making::prepare() {
+  prepared_.cloned = clone_flags(spec_);
+  prepared_.joined = open_joined(spec_);
+  prepared_.entered_last = entered_last(spec_, prepared_.joined);
+  prepared_.cgroup = systemd_ ? nullptr : meanwhile_ ? &planned_ : &cgroup_;
+  prepared_.cgroup_meanwhile = meanwhile_;
+  prepared_.filter = compile_filter(spec_, surroundings_, file_);
+  if (prepared_.filter) {
+    prepared_.listener = connect_listener(state_.listener_path, state_.listener_metadata);
+  }
+  prepared_.mount_maps = make_mount_maps(spec_);
+  prepared_.outer_mounts = make_outer_mounts(spec_, surroundings_.bundle, prepared_.mount_maps);
+  prepared_.net_devices = find_net_devices(spec_.net_devices);
+  prepared_.dies_with_parent = starting_ == Starting::kAtOnce;
+  prepared_.own_mounts = has_own_mounts(spec_);
+  prepared_.state = state_;
+  if (starting_ == Starting::kLater) {
+    prepared_.start_socket = listen_for_start(file_);
+  }
+}
+
+process::Child Making::spawn() {
+  return process::spawn({.namespaces = prepared_.cloned, .cgroup = systemd_ ? -1 : cgroup_.unified(),
+                         .by_way_of = way_into(spec_, prepared_.joined),
+                         .why = "the container's first process, in namespaces of its own"},
+                        [&](process::Gate& gate) -> int {
+                          file_.forget();
+                          if (meanwhile_) {
+                            cgroup_ = cgroups::Cgroup::none("");
+                          }
+                          become_container(prepared_, gate);
+                        });
+}
+
+void Making::note_child(const process::Child& child) {
+  if (!meanwhile_) {
+    note_pid(child);
+  }
+  if (systemd_) {
+    start_scope(scope_, child.pid(), spec_.limits, spec_.annotations);
+    undo_->has_scope(scope_.path);
+    cgroup_ = enter_scope(child.pid(), limits_with_devices(spec_));
+    state_.cgroup = cgroup_.path();
+    file_.save(state_);
+  }
+}
+
+// What only the parent can do, while the child waits at the gate.
+void Making::prepare_surroundings(process::Child& child) {
+  if (spec_.has_new(CLONE_NEWUSER)) {
     // Without mappings, which the specification allows: those that `unshare` of the course takes, too.
-    namespaces::write_id_maps(child.pid(), spec.id_maps.uids.empty() ? namespaces::own_maps() : spec.id_maps);
+    namespaces::write_id_maps(child.pid(), spec_.id_maps.uids.empty() ? namespaces::own_maps() : spec_.id_maps);
   }
-  move_net_devices(prepared.net_devices, child.pid());
-  if (surroundings.while_waiting) {
-    surroundings.while_waiting(child.pid());
+  move_net_devices(prepared_.net_devices, child.pid());
+  if (surroundings_.while_waiting) {
+    surroundings_.while_waiting(child.pid());
   }
+}
+
+void Making::make_rest_of_cgroup(process::Child& child) {
+  if (!meanwhile_) {
+    return;
+  }
+  note_pid(child);  // not before: if we die first, it ends where it waits for its cgroup
+  cgroup_.add(cgroups::Cgroup::create(layout_.only(cgroups::Version::kV1), path_));
+  limit(cgroup_, spec_);
+  child.release(cgroup_.joinable());
+}
+
+void Making::run_runtime_hooks(process::Child& child) {
+  if (!has_runtime_hooks()) {
+    return;
+  }
+  child.wait_reached(kStopRuntimeHooks);
+  // prestart comes from a time when it ran at the start of a container that had been created.
+  run_hooks(spec_.hooks.prestart, [&] { return state_json(state_, Status::kCreated); }, {"prestart", surroundings_.bundle});
+  run_hooks(spec_.hooks.create_runtime, [&] { return state_json(state_, Status::kCreating); }, {"createRuntime", surroundings_.bundle});
   child.release();
-  if (meanwhile) {
-    note_pid(child, state, file);  // not before: if we die first, it ends where it waits for its cgroup
-    cgroup.add(cgroups::Cgroup::create(layout.only(cgroups::Version::kV1), path));
-    limit(cgroup, spec);
-    child.release(cgroup.joinable());
+}
+
+void Making::follow_successor(process::Child& child) {
+  if (prepared_.entered_last == nullptr) {
+    return;
   }
-  if (!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) {
-    child.wait_reached(kStopRuntimeHooks);
-    // prestart comes from a time when it ran at the start of a container that had been created.
-    run_hooks(spec.hooks.prestart, [&] { return state_json(state, Status::kCreated); }, {"prestart", surroundings.bundle});
-    run_hooks(spec.hooks.create_runtime, [&] { return state_json(state, Status::kCreating); }, {"createRuntime", surroundings.bundle});
-    child.release();
-  }
-  if (prepared.entered_last != nullptr) {
-    child.wait_succeeded();
-    note_pid(child, state, file);
-    child.release();
-  }
-  const auto record_start = [&] {
-    if (spec.process) {
-      prepare_process(*spec.process, child.pid());
-    }
-    state.created = true;
-    state.started = starting != Starting::kLater;
-    file.save_progress(state);
-    write_pid_file(surroundings.pid_file, child.pid());
-    if (!surroundings.pidfd_socket.empty()) {
-      send_console(surroundings.pidfd_socket, child.pidfd());
-    }
-    if (about_to_start) {
-      about_to_start(state);
-    }
-  };
-  const bool straight_on = starts_straight_on(spec, surroundings, starting);
+  child.wait_succeeded();
+  note_pid(child);
+  child.release();
+}
+
+// Whether the program may start as soon as the child has made the container: all that we do before is done while the child is at
+// it, and the two need not wait for each other. Not if anybody else looks at what was created, or is told of it, which must not
+// happen before it has come about.
+bool Making::goes_straight_on() const {
+  const bool told = !surroundings_.pid_file.empty() || !surroundings_.pidfd_socket.empty() || !surroundings_.console_socket.empty();
+  return starting_ != Starting::kLater && !told && !has_runtime_hooks() && spec_.process && !spec_.process->oom_score_adj;
+}
+
+// Gives the master of the program's terminal, if it has one that nobody else has taken.
+Fd Making::let_start(process::Child& child) {
+  const bool straight_on = goes_straight_on();
   if (straight_on) {
-    record_start();
+    record_start(child);
     child.release();
   }
   std::vector<Fd> handed_over = child.wait_reached(kStopCreated);
   Fd terminal = handed_over.empty() ? Fd() : std::move(handed_over.front());
-  if (terminal && !surroundings.console_socket.empty()) {
-    send_console(surroundings.console_socket, terminal.get());
+  if (terminal && !surroundings_.console_socket.empty()) {
+    send_console(surroundings_.console_socket, terminal.get());
     terminal.reset();
   }
   if (!straight_on) {
-    record_start();
+    record_start(child);
   }
-  file.unlock();
+  file_.unlock();
   if (!straight_on) {
     child.release();
   }
-  undo.done();
-  return Made{std::move(file), std::move(state), std::move(cgroup), std::move(child), std::move(terminal)};
+  return terminal;
+}
+
+void Making::record_start(const process::Child& child) {
+  if (spec_.process) {
+    prepare_process(*spec_.process, child.pid());
+  }
+  state_.created = true;
+  state_.started = starting_ != Starting::kLater;
+  file_.save_progress(state_);
+  write_pid_file(surroundings_.pid_file, child.pid());
+  if (!surroundings_.pidfd_socket.empty()) {
+    send_console(surroundings_.pidfd_socket, child.pidfd());
+  }
+  if (about_to_start_) {
+    about_to_start_(state_);
+  }
+}
+
+void Making::note_pid(const process::Child& child) {
+  state_.pid = child.pid();
+  state_.pid_start = start_time(child.pid());
+  file_.save_progress(state_);
+}
+
+}  // namespace
+
+Made make(const Spec& spec, const Surroundings& surroundings, Starting starting, const std::function<void(const State&)>& about_to_start) {
+  tell_of_own_binary();
+  check_all(spec, surroundings, starting);
+  return Making(spec, surroundings, starting, about_to_start).finish();
 }
 
 State create(const Spec& spec, const Surroundings& surroundings) {
   Made made = make(spec, surroundings, Starting::kLater);
   made.child.detach();
   return made.state;
-}
-
-bool can_limit() {
-  const cgroups::Layout layout = cgroups::read_layout();
-  return cgroups::may_create(layout, cgroups::usual_path(layout, "jigsaw-any"));
 }
 
 }  // namespace jigsaw::runtime

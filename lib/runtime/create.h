@@ -30,13 +30,6 @@ struct Made {
 Made make(const Spec& spec, const Surroundings& surroundings, Starting starting,
           const std::function<void(const State&)>& about_to_start = nullptr);
 
-// Where a container's cgroup is: cgroupsPath, below our own cgroup if it is relative, or named after the id.
-std::string cgroup_path(const Spec& spec, const Surroundings& surroundings, const cgroups::Layout& layout);
-// The container's, or one that does not exist if it goes without.
-cgroups::Cgroup cgroup_of(const State& state, const cgroups::Layout& layout = cgroups::read_layout());
-// linux.resources with the devices that every container may use.
-cgroups::Limits limits_with_devices(const Spec& spec);
-
 // What only we can set for a process that has given up its rights: oom_score_adj. If the kernel refuses to lower it for
 // want of CAP_SYS_RESOURCE it stays as it is, with a warning.
 void prepare_process(const Process& process, pid_t pid);

@@ -13,6 +13,7 @@
 #include "process/terminal.h"
 #include "runtime/console.h"
 #include "runtime/container.h"
+#include "runtime/container_cgroup.h"
 #include "runtime/create.h"
 #include "runtime/identity.h"
 #include "runtime/kernel_settings.h"

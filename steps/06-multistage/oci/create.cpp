@@ -64,7 +64,7 @@ void add_options(CLI::App& command, CreateOptions& options) {
   command.add_option("--pid-file", options.pid_file, "file that gets the pid of the first process");
   command.add_option("--console-socket", options.console_socket, "socket that gets the terminal");
   command.add_option("--pidfd-socket", options.pidfd_socket, "socket that gets a descriptor of the first process");
-  command.add_option("--preserve-fds", options.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024));
+  command.add_option("--preserve-fds", options.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024, "INT in [0 - 1024]"));
   command.add_flag("--no-pivot", options.no_pivot, "chroot instead of pivot_root, for an initramfs");
   command.add_flag("--no-new-keyring", options.no_new_keyring, "keep the caller's session keyring");
   command.add_flag("!--no-subreaper", options.subreaper, "do not reap orphans");

@@ -102,7 +102,7 @@ void add_exec(CLI::App& app) {
   command->add_option("--pid-file", options.exec.pid_file, "file that gets its pid");
   command->add_option("--console-socket", options.exec.console_socket, "socket that gets the terminal");
   command->add_option("--pidfd-socket", options.exec.pidfd_socket, "socket that gets a descriptor of the process");
-  command->add_option("--preserve-fds", options.exec.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024));
+  command->add_option("--preserve-fds", options.exec.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024, "INT in [0 - 1024]"));
   command->add_option("--cgroup", options.exec.cgroup, "a cgroup below the container's");
   command->add_flag("--ignore-paused", options.ignore_paused, "in a paused container, start once it is resumed");
   cli::take_command_line(*command, options.exec.id, options.command, "ID", "the container");

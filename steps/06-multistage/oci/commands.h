@@ -21,7 +21,9 @@ struct Globals {
   std::string rootless;
 };
 Globals& globals();
-void add_globals(CLI::App& app);
+void add_root(CLI::App& app);
+// Those but --root, if one is asked for. Call when the commands have been added, which may know it.
+void add_other_globals(CLI::App& app);
 // The directory of the states: --root, or the default of root and other users.
 std::string state_root();
 

@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "base/cli.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "oci/commands.h"
@@ -59,7 +60,11 @@ Wanted read(const CreateOptions& options) {
 }
 
 void add_options(CLI::App& command, CreateOptions& options) {
+  add_id(command, options.id);
   command.add_option("-b,--bundle", options.bundle, "directory with config.json");
+  if (!cli::asks_for_more(command)) {
+    return;
+  }
   command.add_option("-f,--config", options.config, "name of the configuration file");
   command.add_option("--pid-file", options.pid_file, "file that gets the pid of the first process");
   command.add_option("--console-socket", options.console_socket, "socket that gets the terminal");
@@ -68,7 +73,6 @@ void add_options(CLI::App& command, CreateOptions& options) {
   command.add_flag("--no-pivot", options.no_pivot, "chroot instead of pivot_root, for an initramfs");
   command.add_flag("--no-new-keyring", options.no_new_keyring, "keep the caller's session keyring");
   command.add_flag("!--no-subreaper", options.subreaper, "do not reap orphans");
-  add_id(command, options.id);
 }
 
 }  // namespace
@@ -87,9 +91,11 @@ void add_create(CLI::App& app) {
 void add_run(CLI::App& app) {
   CLI::App* command = app.add_subcommand("run", "make a container, run it, and remove it");
   static CreateOptions options;
-  command->add_flag("-d,--detach", options.detach, "return once it runs");
-  command->add_flag("--keep", options.keep, "do not remove it at the end");
   add_options(*command, options);
+  if (cli::asks_for_more(*command)) {
+    command->add_flag("-d,--detach", options.detach, "return once it runs");
+    command->add_flag("--keep", options.keep, "do not remove it at the end");
+  }
   on_run(*command, [] {
     using Mode = runtime::RunOptions::Mode;
     Wanted wanted = read(options);

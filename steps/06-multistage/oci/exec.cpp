@@ -79,7 +79,7 @@ runtime::Process wanted_process(const ExecOptions& options) {
   return process;
 }
 
-void add_process_options(CLI::App& command, ExecOptions& options) {
+void add_options(CLI::App& command, ExecOptions& options) {
   command.add_option("-p,--process", options.process_file, "file with the process as JSON");
   command.add_option("--cwd", options.cwd, "working directory");
   command.add_option("-u,--user", options.user, "UID or UID:GID");
@@ -90,6 +90,13 @@ void add_process_options(CLI::App& command, ExecOptions& options) {
   command.add_option("--process-label", options.label, "SELinux label");
   command.add_flag("--no-new-privs", options.no_new_privileges, "setuid programs give no rights");
   command.add_flag("-t,--tty", options.tty, "with a terminal");
+  command.add_flag("-d,--detach", options.detach, "return once it runs");
+  command.add_option("--pid-file", options.exec.pid_file, "file that gets its pid");
+  command.add_option("--console-socket", options.exec.console_socket, "socket that gets the terminal");
+  command.add_option("--pidfd-socket", options.exec.pidfd_socket, "socket that gets a descriptor of the process");
+  command.add_option("--preserve-fds", options.exec.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024, "INT in [0 - 1024]"));
+  command.add_option("--cgroup", options.exec.cgroup, "a cgroup below the container's");
+  command.add_flag("--ignore-paused", options.ignore_paused, "in a paused container, start once it is resumed");
 }
 
 }  // namespace
@@ -97,14 +104,9 @@ void add_process_options(CLI::App& command, ExecOptions& options) {
 void add_exec(CLI::App& app) {
   CLI::App* command = app.add_subcommand("exec", "run a further program in a container");
   static ExecOptions options;
-  add_process_options(*command, options);
-  command->add_flag("-d,--detach", options.detach, "return once it runs");
-  command->add_option("--pid-file", options.exec.pid_file, "file that gets its pid");
-  command->add_option("--console-socket", options.exec.console_socket, "socket that gets the terminal");
-  command->add_option("--pidfd-socket", options.exec.pidfd_socket, "socket that gets a descriptor of the process");
-  command->add_option("--preserve-fds", options.exec.preserve_fds, "hand on that many descriptors from 3 on")->check(CLI::Range(0, 1024, "INT in [0 - 1024]"));
-  command->add_option("--cgroup", options.exec.cgroup, "a cgroup below the container's");
-  command->add_flag("--ignore-paused", options.ignore_paused, "in a paused container, start once it is resumed");
+  if (cli::asks_for_more(*command)) {
+    add_options(*command, options);
+  }
   cli::take_command_line(*command, options.exec.id, options.command, "ID", "the container");
   on_run(*command, [] {
     using Mode = runtime::RunOptions::Mode;

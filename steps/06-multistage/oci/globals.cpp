@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/cli.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -13,9 +15,14 @@ Globals& globals() {
 
 std::string state_root() { return globals().root.empty() ? runtime::default_state_root() : globals().root; }
 
-void add_globals(CLI::App& app) {
+void add_root(CLI::App& app) { app.add_option("--root", globals().root, "directory of the states of containers"); }
+
+void add_other_globals(CLI::App& app) {
+  const auto commands = app.get_subcommands({});
+  if (std::none_of(commands.begin(), commands.end(), [](const CLI::App* command) { return cli::asks_for_more(*command); })) {
+    return;
+  }
   Globals& g = globals();
-  app.add_option("--root", g.root, "directory of the states of containers");
   app.add_option("--log", g.log, "file that warnings and errors are appended to");
   app.add_option("--log-format", g.log_format, "form of the log: text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--log-level", g.log_level, "what is logged: error, warning or debug")->check(CLI::IsMember({"error", "warning", "debug"}));

@@ -40,7 +40,8 @@ int main(int argc, char** argv) {
     return failed;
   }
   return cli::run_main(argc, argv, program, [](CLI::App& app) {
-    oci::add_globals(app);
+    oci::add_root(app);
     cli::add_commands(app, kCommands);
+    oci::add_other_globals(app);
   });
 }

@@ -205,6 +205,13 @@ Process parse_process(std::string text, const std::string& name) {
   return parse::process(document.root());
 }
 
+Process parse_process_of_spec(std::string text, const std::string& name) {
+  const json::Document document(std::move(text), name);
+  std::optional<Process> process;
+  parse::optionally(document.root(), "process", process, parse::process);
+  return process.value_or(Process{});
+}
+
 cgroups::Limits parse_limits(std::string text, const std::string& name) {
   const json::Document document(std::move(text), name);
   return parse::limits(document.root());

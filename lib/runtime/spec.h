@@ -146,6 +146,8 @@ struct Spec {
 Spec parse_spec(std::string text, const std::string& name = "config.json");
 // A "process" object alone, as `exec --process FILE` has it.
 Process parse_process(std::string text, const std::string& name);
+// The process of a config.json, or one without anything; the rest is not looked at.
+Process parse_process_of_spec(std::string text, const std::string& name);
 // The same from a file, which may be a pipe: whoever calls us chose it.
 Process read_process(const std::string& file);
 // A "linux.resources" object alone, as `update --resources FILE` has it.

@@ -42,8 +42,7 @@ void set_user(runtime::Process& process, const std::string& user) {
 runtime::Process from_options(const ExecOptions& options) {
   const runtime::State state = runtime::StateFile::open(options.exec.state_root, options.exec.id).load();
   const std::string path = state.bundle + "/config.json";
-  const runtime::Spec spec = runtime::parse_spec(files::read(path), path);
-  runtime::Process process = spec.process.value_or(runtime::Process{});
+  runtime::Process process = runtime::parse_process_of_spec(files::read(path), path);
   process.args = options.command;
   process.terminal = options.tty;
   process.cwd = options.cwd.empty() ? process.cwd : options.cwd;

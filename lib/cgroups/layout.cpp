@@ -65,8 +65,8 @@ std::optional<Hierarchy> parse_mount(std::string_view line) {
 
 // A line of mountinfo as far as it says what is mounted where (proc_pid_mountinfo(5)): "35 31 0:31 / /sys/fs/cgroup/memory …".
 struct MountLine {
-  std::string_view id;
-  std::string_view parent;
+  uint64_t id = 0;
+  uint64_t parent = 0;
   std::string_view point;
   std::string_view text;
 };
@@ -80,7 +80,7 @@ std::vector<MountLine> mount_lines(std::string_view mounts) {
       word = rest.substr(0, rest.find(' '));
       rest.remove_prefix(std::min(word.size() + 1, rest.size()));
     }
-    result.push_back({words[0], words[1], words[4], line});
+    result.push_back({text::to_u64(words[0]).value_or(0), text::to_u64(words[1]).value_or(0), words[4], line});
   }
   return result;
 }
@@ -88,13 +88,13 @@ std::vector<MountLine> mount_lines(std::string_view mounts) {
 // Whether another mount hides it: one on top of it, of a mount on the way to it, or of a directory on that way.
 bool is_hidden(const MountLine& mount, const std::vector<MountLine>& mounts) {
   const MountLine* at = &mount;
-  std::string_view below;  // the mount of the way that is mounted on `at`
+  uint64_t below = 0;  // the mount of the way that is mounted on `at`
   for (size_t steps = 0; at != nullptr && steps < mounts.size(); ++steps) {
     const MountLine* above = nullptr;
     for (const MountLine& other : mounts) {
-      const bool on_it = other.parent == at->id && other.point == at->point && other.id != below;
-      const bool beside = other.parent == at->parent && at->point.size() > other.point.size() && at->point.starts_with(other.point) &&
-                          at->point[other.point.size()] == '/';
+      const bool on_it = other.parent == at->id && other.id != below && other.point == at->point;
+      const bool beside = other.parent == at->parent && at->point.size() > other.point.size() &&
+                          at->point[other.point.size()] == '/' && at->point.starts_with(other.point);
       if ((on_it || beside) && other.id != at->id) {
         return true;
       }

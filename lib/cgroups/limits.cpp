@@ -92,11 +92,13 @@ void validate(const Limits& limits) {
             "only the controllers' own files can be set");
   }
   for (const DeviceRule& rule : limits.devices) {
-    require(rule.access.find_first_not_of("rwm") == std::string::npos,
-            fmt::format("{} is no device access", text::quoted(rule.access)), "it is made of r (read), w (write) and m (mknod)");
+    if (rule.access.find_first_not_of("rwm") != std::string::npos) {
+      throw Error(fmt::format("{} is no device access", text::quoted(rule.access)), "it is made of r (read), w (write) and m (mknod)");
+    }
     for (const auto& number : {rule.major, rule.minor}) {
-      require(!number || (*number >= -1 && *number <= UINT32_MAX), fmt::format("{} is no number of a device", number.value_or(0)),
-              "leave it out, or write -1, for any");
+      if (number && (*number < -1 || *number > UINT32_MAX)) {
+        throw Error(fmt::format("{} is no number of a device", *number), "leave it out, or write -1, for any");
+      }
     }
   }
 }

@@ -43,6 +43,11 @@ void make_cgroups() {
     if (entry != nullptr && (entry->d_name[0] == '.' || entry->d_type == DT_LNK || std::strcmp(entry->d_name, "cpuset") == 0)) {
       continue;  // a new v1 cpuset wants more than a mkdir
     }
+    char control[360];
+    std::snprintf(control, sizeof control, "/sys/fs/cgroup/%s/cgroup.procs", entry != nullptr ? entry->d_name : ".");
+    if (::access(control, F_OK) != 0) {
+      continue;  // no tree: another file system hides it
+    }
     char* path = g_cgroups[g_count];
     std::snprintf(path, sizeof g_cgroups[0], "/sys/fs/cgroup/%s/bare-%d", entry != nullptr ? entry->d_name : ".", ::getpid());
     need(::mkdir(path, 0755) == 0, path);

@@ -3,13 +3,10 @@
 
     sudo tests/bench/oci.py build/release        (about a minute; wants a quiet machine)
 
-Median wall and CPU time of a busybox bundle running `true`, and of `jigsaw run` on jigsaw/base. On a machine with cgroup v1 and v2 together crun refuses to
-work, so it gets a mount namespace in which the v2 tree is hidden.
+Median wall and CPU time of a busybox bundle running `true`, and of `jigsaw run` on jigsaw/base, by turns. On a machine with cgroup v1 and v2 together crun
+refuses to work, so all of it happens in a mount namespace in which the v2 tree is hidden.
 """
-import json, os, shutil, statistics, subprocess, sys, tempfile, time
-
-ROUNDS = 30
-
+import json, os, random, shutil, statistics, subprocess, sys, tempfile, time
 
 NOWHERE = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
            (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]
@@ -26,9 +23,14 @@ def measure(command):
     return wall * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3
 
 
-def median(action, rounds=ROUNDS):
-    action()  # warm
-    return [statistics.median(column) for column in zip(*(action() for _ in range(rounds)))]
+def by_turns(actions, rounds):
+    """Medians of wall and CPU milliseconds. In random order and with pauses: the kernel clears away behind the one before."""
+    times = {name: [] for name in actions}
+    for _ in range(rounds + 1):
+        for name in random.sample(list(actions), len(actions)):
+            time.sleep(0.02)
+            times[name].append(actions[name]())
+    return {name: [statistics.median(column) for column in zip(*rows[1:])] for name, rows in times.items()}
 
 
 def make_bundle(directory, build):
@@ -43,62 +45,75 @@ def make_bundle(directory, build):
     config = json.load(open(path))
     config["ociVersion"] = "1.0.2"
     config["process"]["terminal"] = False
+    config["root"]["path"] = root
     for name, args in (("config.json", ["true"]), ("idle.json", ["sleep", "600"])):
         config["process"]["args"] = args
         json.dump(config, open(os.path.join(directory, name), "w"))
 
 
-def of_runtime(words, directory):
-    base = words + ["--root", os.path.join(directory, "state")]
+def of_runtime(program, directory, idle):
+    """The actions that are measured of a runtime, by name."""
+    name = os.path.basename(program)
+    base = [program, "--root", os.path.join(directory, "states-of-" + name)]
+    short, long = f"bench-{name}", f"bench-{name}-idle"
 
     def life():
-        steps = [measure(base + ["create", "--bundle", directory, "bench-b"]), measure(base + ["start", "bench-b"])]
+        steps = [measure(base + ["create", "--bundle", directory, short]), measure(base + ["start", short])]
         time.sleep(0.01)
-        steps.append(measure(base + ["delete", "--force", "bench-b"]))
+        steps.append(measure(base + ["delete", "--force", short]))
         return [sum(column) for column in zip(*steps)]
 
-    result = {"run": median(lambda: measure(base + ["run", "--bundle", directory, "bench-b"])), "create+start+delete": median(life, 15)}
-    shutil.move(os.path.join(directory, "config.json"), os.path.join(directory, "true.json"))
-    shutil.copy(os.path.join(directory, "idle.json"), os.path.join(directory, "config.json"))
-    measure(base + ["create", "--bundle", directory, "bench-e"])
-    measure(base + ["start", "bench-e"])
-    result["exec"] = median(lambda: measure(base + ["exec", "bench-e", "true"]))
-    measure(base + ["delete", "--force", "bench-e"])
-    shutil.move(os.path.join(directory, "true.json"), os.path.join(directory, "config.json"))
-    return result
+    measure(base + ["create", "--bundle", idle, long])
+    measure(base + ["start", long])
+    return {"run": lambda: measure(base + ["run", "--bundle", directory, short]), "create+start+delete": life,
+            "exec": lambda: measure(base + ["exec", long, "true"]), "end": lambda: measure(base + ["delete", "--force", long])}
+
+
+def show(who, what, times, others):
+    line = f"{who:20} {what:20} {times[0]:8.2f} ms wall {times[1]:8.2f} ms CPU"
+    for name, other in others.items():
+        line += f"   {times[0] / other[0]:.2f} / {times[1] / other[1]:.2f} of {name}"
+    print(line)
+
+
+def compare(build, directory):
+    idle = os.path.join(directory, "idle")
+    os.makedirs(idle)
+    make_bundle(directory, build)
+    shutil.move(os.path.join(directory, "idle.json"), os.path.join(idle, "config.json"))
+    for name in ("upper", "work", "merged"):
+        os.makedirs(os.path.join(directory, "bare", name))
+    names = {"jigsaw-oci": os.path.join(build, "bin/jigsaw-oci"), "crun": shutil.which("crun"), "runc": shutil.which("runc")}
+    runtimes = {name: of_runtime(program, directory, idle) for name, program in names.items() if program}
+    image = [os.path.join(build, "bin/jigsaw"), "--root", os.path.join(directory, "images"), "--run-root", os.path.join(directory, "live"),
+             "run", "--rm", "--network", "none", "jigsaw/base", "true"]
+    bare = [os.path.join(build, "tests/bare_container"), os.path.join(directory, "rootfs"), os.path.join(directory, "bare"), "/bin/true"]
+    try:
+        measure_and_show(bare, image, runtimes)
+    finally:
+        for each in runtimes.values():
+            each["end"]()
+
+
+def measure_and_show(bare, image, runtimes):
+    runs = by_turns({"bare": lambda: measure(bare), "jigsaw": lambda: measure(image), **{name: each["run"] for name, each in runtimes.items()}}, 100)
+    show("bare kernel calls", "run", runs["bare"], {})
+    show("jigsaw", "run of an image", runs["jigsaw"], {"bare": runs["bare"]})
+    for name in runtimes:
+        show(name, "run", runs[name], {other: runs[other] for other in ("bare", "crun") if other in runs and other != name})
+    for what, rounds in (("create+start+delete", 20), ("exec", 100)):
+        times = by_turns({name: each[what] for name, each in runtimes.items()}, rounds)
+        for name in runtimes:
+            show(name, what, times[name], {other: times[other] for other in ("crun",) if other in times and other != name})
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
-    hide = "mount --make-rprivate /; mountpoint -q /sys/fs/cgroup/unified && mount -t tmpfs none /sys/fs/cgroup/unified; exec \"$@\""
     if len(sys.argv) > 2:  # in the mount namespace made for crun
-        print(json.dumps(of_runtime([sys.argv[3]], sys.argv[2])))
+        compare(sys.argv[1], sys.argv[2])
         return
+    hide = "mount --make-rprivate /; mountpoint -q /sys/fs/cgroup/unified && mount -t tmpfs none /sys/fs/cgroup/unified; exec \"$@\""
     with tempfile.TemporaryDirectory(prefix="jigsaw-bench-") as directory:
-        make_bundle(directory, build)
-        figures = {"jigsaw-oci": of_runtime([os.path.join(build, "bin/jigsaw-oci")], directory)}
-        for name in ("crun", "runc"):
-            if shutil.which(name):
-                inner = ["unshare", "-m", "sh", "-c", hide, "sh", sys.executable, __file__, build, directory, shutil.which(name)]
-                figures[name] = json.loads(subprocess.run(inner, check=True, stdout=subprocess.PIPE, timeout=300).stdout)
-        for name in ("upper", "work", "merged"):
-            os.makedirs(os.path.join(directory, "bare", name))
-        bare = median(lambda: measure([os.path.join(build, "tests/bare_container"), os.path.join(directory, "rootfs"),
-                                       os.path.join(directory, "bare"), "/bin/true"]))
-        print(f"{'bare kernel calls':20} run                  {bare[0]:8.2f} ms wall {bare[1]:8.2f} ms CPU")
-        image = [os.path.join(build, "bin/jigsaw"), "--root", os.path.join(directory, "images"), "--run-root", os.path.join(directory, "live"),
-                 "run", "--rm", "--network", "none", "jigsaw/base", "true"]
-        wall, cpu = median(lambda: measure(image))
-        print(f"{'jigsaw':20} run of an image      {wall:8.2f} ms wall {cpu:8.2f} ms CPU   {wall / bare[0]:.2f} / {cpu / max(bare[1], 0.01):.2f} of bare")
-        for name, rows in figures.items():
-            for what, (wall, cpu) in rows.items():
-                line = f"{name:20} {what:20} {wall:8.2f} ms wall {cpu:8.2f} ms CPU"
-                if what == "run":
-                    line += f"   {wall / bare[0]:.2f} / {cpu / max(bare[1], 0.01):.2f} of bare"
-                if name != "crun" and "crun" in figures:
-                    other = figures["crun"][what]
-                    line += f"   {wall / other[0]:.2f} / {cpu / max(other[1], 0.01):.2f} of crun"
-                print(line)
+        subprocess.run(["unshare", "-m", "sh", "-c", hide, "sh", sys.executable, __file__, os.path.abspath(sys.argv[1]), directory], check=True)
 
 
 if __name__ == "__main__":

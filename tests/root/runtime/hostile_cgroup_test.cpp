@@ -74,5 +74,23 @@ TEST_F(Below, AProgramIsAddedBesideAFirstProcessThatHasLeftItsCgroup) {  // as s
   EXPECT_EQ(oci({"delete", "--force", kId}).code, 0);
 }
 
+using Trees = Bundle;
+
+// Programs that can't stand a hybrid machine are started where the v2 tree is hidden; what they start lands there as well.
+TEST_F(Trees, OneThatIsHiddenIsDoneWithout) {
+  const std::string tree = "/sys/fs/cgroup/unified";
+  if (!files::exists(tree + "/cgroup.controllers")) {
+    GTEST_SKIP() << "needs cgroup v1 and v2 at once";
+  }
+  config["process"]["args"] = {"cat", "/proc/self/cgroup"};
+  write();
+  const auto result = test::sh("exec unshare --mount sh -c 'mount -t tmpfs none " + tree + " && " + test::bin("jigsaw-oci") + " --root " +
+                                   bundle() + "/states run --bundle " + bundle() + " " + kId + "'",
+                               {.timeout = std::chrono::seconds(30)});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.out.find(":memory:/\n"), std::string::npos) << result.out;
+  EXPECT_FALSE(files::exists(tree + "/jigsaw-" + kId));
+}
+
 }  // namespace
 }  // namespace jigsaw::runtime

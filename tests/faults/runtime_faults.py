@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""jigsaw-oci killed at its system calls, one run for each: whatever create, start, exec and delete had made by then,
+"""jigsaw-oci killed at its system calls, one run for each: whatever create, start, exec, delete and run had made by then,
 `delete --force` leaves no process, mount, cgroup or state behind.
 
 strace injects the SIGKILL at the n-th system call of the runtime, then once more with the container's first process
@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 
-SLEEP = "98761.%d" % os.getpid()  # tells our containers' program from any other
+# Tell our containers' programs from any other; the brief one is what `run` is given, which waits for its end.
+SLEEP = "98761.%d" % os.getpid()
+BRIEF = "0.00%d" % os.getpid()
 
 
 class Stage:
@@ -29,11 +31,13 @@ class Stage:
         os.symlink("busybox", binaries + "/sleep")
         self.oci("spec", "--bundle", directory)
         with open(directory + "/config.json") as file:
-            config = json.load(file)
-        config["process"].update(terminal=False, args=["sleep", SLEEP])
-        config["linux"]["resources"]["memory"] = {"limit": 64 << 20}
-        with open(directory + "/config.json", "w") as file:
-            json.dump(config, file)
+            self.config = json.load(file)
+        self.config["linux"]["resources"]["memory"] = {"limit": 64 << 20}
+
+    def write_config(self, seconds):
+        self.config["process"].update(terminal=False, args=["sleep", seconds])
+        with open(self.directory + "/config.json", "w") as file:
+            json.dump(self.config, file)
 
     def oci(self, *words, before=()):
         command = [*before, self.program, "--root", self.states, *words]
@@ -41,14 +45,16 @@ class Stage:
 
     def prepare(self, command):
         """What must have happened before `command`."""
-        if command != "create":
+        self.write_config(BRIEF if command == "run" else SLEEP)
+        if command in ("start", "exec", "delete"):
             assert self.oci("create", "--bundle", self.directory, self.id) == 0, "create"
         if command in ("delete", "exec"):
             assert self.oci("start", self.id) == 0, "start"
 
     def words(self, command):
         return {"create": ["create", "--bundle", self.directory, self.id], "start": ["start", self.id],
-                "exec": ["exec", "--detach", self.id, "sleep", SLEEP], "delete": ["delete", "--force", self.id]}[command]
+                "exec": ["exec", "--detach", self.id, "sleep", SLEEP], "delete": ["delete", "--force", self.id],
+                "run": ["run", "--bundle", self.directory, self.id]}[command]
 
     def leftovers(self):
         found = []
@@ -62,7 +68,7 @@ class Stage:
                     line = file.read().decode(errors="replace")
             except OSError:
                 continue
-            if SLEEP in line or (self.id in line and "jigsaw-oci" in line):
+            if SLEEP in line or BRIEF in line or (self.id in line and "jigsaw-oci" in line):
                 found.append("process %s %s" % (pid, line.replace("\0", " ")))
         return found
 
@@ -103,7 +109,7 @@ def main():
     failures = tried = 0
     with tempfile.TemporaryDirectory(prefix="jigsaw-faults.") as directory:
         stage = Stage(options.bin + "/jigsaw-oci", directory)
-        for command, samples in (("create", 60), ("start", 24), ("exec", 24), ("delete", 36)):
+        for command, samples in (("create", 60), ("start", 24), ("exec", 24), ("delete", 36), ("run", 80)):
             calls = count_calls(stage, command)
             step = 1 if options.all else max(1, calls // samples)
             for number in range(1, calls + 1, step):

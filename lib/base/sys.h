@@ -95,7 +95,8 @@ Fd openat2(int directory, const std::string& path, const OpenHow& how, Why why);
 Fd try_openat2(int directory, const std::string& path, const OpenHow& how, Why why);
 void mkdirat(int directory, const std::string& path, mode_t mode, Why why);
 // The same, but gives back the errno (0: made) instead of throwing.
-int try_mkdirat(int directory, const std::string& path, mode_t mode, Why why);
+// `shown` is its path for people.
+int try_mkdirat(int directory, const std::string& path, mode_t mode, std::string_view shown, Why why);
 void mknodat(int directory, const std::string& path, mode_t mode, dev_t device, Why why);
 void symlinkat(const std::string& target, int directory, const std::string& path, Why why);
 void fchown(int fd, uid_t uid, gid_t gid, std::string_view name, Why why);

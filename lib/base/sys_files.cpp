@@ -19,6 +19,15 @@ namespace {
 using explain::Call;
 using text::shell_word;
 
+std::string node_command(const std::string& path, mode_t mode, dev_t device) {
+  const mode_t permissions = mode & 07777;
+  if (S_ISREG(mode)) {
+    return fmt::format("install -m {:o} /dev/null {}", permissions, shell_word(path));
+  }
+  const std::string numbers = S_ISFIFO(mode) ? "p" : fmt::format("{} {} {}", S_ISBLK(mode) ? "b" : "c", major(device), minor(device));
+  return fmt::format("mknod -m {:o} {} {}", permissions, shell_word(path), numbers);
+}
+
 int write_once(int directory, const std::string& path, std::string_view text, std::string_view shown, Why why) {
   const Fd fd(::openat(directory, path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   const ssize_t rc = fd ? ::write(fd.get(), text.data(), text.size()) : -1;
@@ -62,11 +71,11 @@ void mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
   check(rc, "make directory {}", path);
 }
 
-int try_mkdirat(int directory, const std::string& path, mode_t mode, Why why) {
+int try_mkdirat(int directory, const std::string& path, mode_t mode, std::string_view shown, Why why) {
   const int rc = ::mkdirat(directory, path.c_str(), mode);
   explain::tell(rc, why, [&] {
     return Call{"mkdirat", fmt::format("{}, {}, {:04o}", flags::directory(directory), text::quoted(path), mode),
-                fmt::format("mkdir -m {:o} {}", mode, shell_word(path))};
+                fmt::format("mkdir -m {:o} {}", mode, shell_word(shown))};
   });
   return rc < 0 ? errno : 0;
 }
@@ -85,7 +94,7 @@ void mknodat(int directory, const std::string& path, mode_t mode, dev_t device, 
   explain::tell(rc, why, [&] {
     return Call{"mknodat", fmt::format("{}, {}, {}, makedev({:#x}, {:#x})", flags::directory(directory), text::quoted(path),
                                        flags::file_type_and_mode(mode), major(device), minor(device)),
-                fmt::format("mknod {} {} {} {}", shell_word(path), S_ISBLK(mode) ? "b" : "c", major(device), minor(device))};
+                node_command(path, mode, device)};
   });
   check(rc, "make node {}", path);
 }

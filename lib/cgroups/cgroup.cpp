@@ -59,7 +59,7 @@ Place make_place(const Hierarchy& hierarchy, std::string_view path, const Create
     }
     const std::string name(part);
     const std::string directory = fmt::format("{}/{}", place.directory, name);
-    const int number = sys::try_mkdirat(place.fd.get(), name, 0755, "a cgroup is a directory");
+    const int number = sys::try_mkdirat(place.fd.get(), name, 0755, directory, "a cgroup is a directory");
     if (number != 0 && number != EEXIST) {
       throw creation_refused(directory, hierarchy.version, number);
     }

@@ -138,7 +138,7 @@ std::optional<Fd> make_last_directory(int root, const std::string& path, mode_t 
     return std::nullopt;
   }
   const auto parent = find_in_root(root, slash == std::string::npos ? "." : below.substr(0, slash), O_PATH | O_DIRECTORY, why, links);
-  if (!parent || sys::try_mkdirat(parent->get(), name, mode, why) != 0) {
+  if (!parent || sys::try_mkdirat(parent->get(), name, mode, path, why) != 0) {
     return std::nullopt;
   }
   return sys::openat2(parent->get(), name, {.flags = O_PATH | O_NOFOLLOW, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS}, why);

@@ -16,6 +16,7 @@
 #include "base/explain.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "namespaces/clocks.h"
 
 #ifndef CLONE_NEWTIME
@@ -73,7 +74,11 @@ void write_sysctls(const Spec& spec) {
     const std::string& key = setting.first;  // no structured binding: clang 14 can't capture one
     const std::string& value = setting.second;
     const std::string path = "sys/" + sysctl_path(key);
-    const Fd file = sys::openat2(proc.get(), path, {.flags = O_WRONLY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS}, kWhy);
+    const Fd file = sys::try_openat2(proc.get(), path, {.flags = O_WRONLY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS}, kWhy);
+    if (!file && errno == ENOENT) {
+      throw fail("there is no sysctl {} in this kernel", text::quoted(key)).with_hint("'sysctl -a' lists those that there are");
+    }
+    check(file ? 0 : -1, "open the sysctl {}", key);
     const ssize_t written = ::write(file.get(), value.data(), value.size());
     explain::tell(written, kWhy, [&] {
       return explain::Call{"write", fmt::format("/proc/{}, \"{}\", {}", path, value, value.size()), fmt::format("sysctl {}={}", key, value)};

@@ -58,7 +58,10 @@ void check_sysctl(const Spec& spec, std::string key, const std::string& value) {
            !has_control_bytes(key) && key.find("//") == std::string::npos,
        fmt::format("sysctl {} is malformed", text::quoted(key)));
   const uint64_t kind = namespace_of_sysctl(key);
-  need(kind != 0, fmt::format("sysctl {} belongs to the whole machine, not to a container", text::quoted(key)));
+  if (kind == 0) {
+    throw Error(fmt::format("sysctl {} belongs to the whole machine, not to a container", text::quoted(key)),
+                "a container's own are net.*, user.*, fs.mqueue.*, and kernel.msg*, kernel.sem and kernel.shm* of System V's IPC");
+  }
   need(spec.has(kind), fmt::format("sysctl {} needs a {} namespace of the container's own", text::quoted(key), namespaces::names(kind)));
   need(key != "kernel.hostname", "sysctl \"kernel.hostname\" would contradict hostname: give that");
   need(key != "kernel.domainname" || spec.domainname.empty() || spec.domainname == value,

@@ -128,7 +128,8 @@ CapabilitySet parse_capabilities(const std::vector<std::string>& names, std::vec
     } else if (unknown != nullptr) {
       unknown->push_back(name);
     } else {
-      throw fail("unknown capability {}{}", text::quoted(name), text::did_you_mean(text::upper(name), all_capability_names()));
+      throw fail("unknown capability {}{}", text::quoted(name), text::did_you_mean(text::upper(name), all_capability_names()))
+          .with_hint("capabilities(7) has their names: NET_ADMIN or CAP_NET_ADMIN, for example");
     }
   }
   return set;

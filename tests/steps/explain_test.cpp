@@ -154,6 +154,26 @@ TEST_F(Explain, NamespacesWithAUserNamespace) {
 TEST_F(Explain, Cgroups) { compare("03-cgroups", {"run", "--pids-limit", "20", room("rootfs"), "true"}); }
 TEST_F(Explain, Unionfs) { compare("04-unionfs", {"run", room("layers"), "true"}); }
 
+// What a learner would type instead is there to be typed: with the whole path, not with one that a descriptor stands before.
+TEST_F(Explain, TheShellCommandsOfACgroupNameItsWholePath) {
+  const Result result = run_step("03-cgroups", {"--explain=json", "run", "--pids-limit", "20", room("rootfs"), "true"});
+  ASSERT_EQ(result.code, 0) << result.err;
+  int made = 0;
+  for (const std::string_view line : text::lines(result.err)) {
+    const auto object = nlohmann::json::parse(line, nullptr, false);
+    if (object.is_object() && object.value("why", "") == "a cgroup is a directory") {
+      EXPECT_TRUE(object.at("shell").get<std::string>().starts_with("mkdir -m 755 /sys/fs/cgroup/")) << line;
+      ++made;
+    }
+  }
+  EXPECT_GT(made, 0);
+}
+TEST_F(Explain, AFileThatIsMountedOnIsNoDevice) {
+  const Result result = run_step("jigsaw", {"--explain", "--root", room("images"), "run", "--rm", "jigsaw/base", "true"});
+  EXPECT_THAT(result.err, ::testing::HasSubstr("sh:  install -m 444 /dev/null file"));
+  EXPECT_THAT(result.err, ::testing::Not(::testing::HasSubstr("mknod -m 444")));
+}
+
 TEST_F(Explain, NamespacesWithPid1) { compare("02-namespaces", {"run", "--init", room("rootfs"), "sh", "-c", "exit 3"}, 3); }
 TEST_F(Explain, Image) { compare("05-image", {"--root", room("images"), "run", "-m", "64m", "jigsaw/base", "true"}); }
 TEST_F(Explain, Jigsaw) {

@@ -95,6 +95,8 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
       {{"run", "--memory", "jigsaw/base", "true"}, "--memory must be a size, not \"jigsaw/base\""},
       {{"run", "--tmpfs", "here", "jigsaw/base", "true"}, "--tmpfs needs an absolute path, not \"here\""},
       {{"run", "--sysctl", "x", "localhost:1/x", "true"}, "--sysctl must be KEY=value"},
+      {{"run", "--sysctl", "kernel.panic=1", "jigsaw/base", "true"}, "sysctl \"kernel.panic\" belongs to the whole machine"},
+      {{"run", "--sysctl", "net.ipv4.nothing=1", "jigsaw/base", "true"}, "there is no sysctl \"net.ipv4.nothing\" in this kernel\n  hint: "},
       {{"run", "--pids-limit", "many", "jigsaw/base", "true"}, "--pids-limit"},
       {{"run", "--network", "mars", "jigsaw/base", "true"}, "unknown network \"mars\""},
       {{"run", "--cap-add", "FLY", "jigsaw/base", "true"}, "FLY"},

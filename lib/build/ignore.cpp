@@ -25,7 +25,7 @@ char32_t character_at(std::string_view text, size_t at, size_t& length) {
 }
 
 // The shortest path that means the same: no empty name, no '.', '..' taken together with the name before it.
-std::string clean_path(std::string_view path) {
+std::string shortest_path(std::string_view path) {
   const bool rooted = path.starts_with('/');
   std::vector<std::string> names;
   for (const std::string_view name : text::split(path, '/')) {
@@ -288,7 +288,7 @@ IgnoreMatcher::IgnoreMatcher(const std::vector<std::string>& patterns) {
     if (trimmed.empty()) {
       continue;
     }
-    const std::string cleaned = clean_path(trimmed);
+    const std::string cleaned = shortest_path(trimmed);
     const bool exception = cleaned.starts_with('!');
     if (cleaned == "!") {
       refuse(cleaned, "a path must follow the !");
@@ -356,7 +356,7 @@ std::vector<std::string> read_ignore_patterns(std::string_view text) {
     if (exception) {
       pattern = text::trim(pattern.substr(1));
     }
-    std::string cleaned = pattern.empty() ? "" : clean_path(pattern);
+    std::string cleaned = pattern.empty() ? "" : shortest_path(pattern);
     if (cleaned.size() > 1 && cleaned[0] == '/') {
       cleaned.erase(0, 1);
     }

@@ -10,7 +10,6 @@
 namespace jigsaw::build {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 // What separates fields; a newline never occurs within a statement.
 bool is_field_blank(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
 

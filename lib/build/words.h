@@ -17,6 +17,7 @@ struct Word {
 
 // Length in bytes of the UTF-8 character at the start of `text` (1 for a byte that is none), 0 at the end.
 size_t character_length(std::string_view text);
+inline bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }  // white space in ASCII
 bool is_blank_character(std::string_view character);   // white space, also beyond ASCII
 bool is_letter_character(std::string_view character);  // a letter, also beyond ASCII
 std::string_view trim_blanks(std::string_view text);   // white space in ASCII

@@ -16,8 +16,6 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr int kMaxIndexDepth = 4;
-
 std::string_view compressed_type(std::string_view type, Compression kind) {
   const bool docker = type == media::kDockerLayer || type == media::kDockerLayerGzip;
   if (kind == Compression::kGzip) {

@@ -13,8 +13,6 @@ namespace {
 
 constexpr size_t kListLimit = 16U << 20;
 constexpr size_t kBuffer = 256U << 10;
-constexpr std::string_view kGzipMagic("\x1f\x8b", 2);
-constexpr std::string_view kZstdMagic("\x28\xb5\x2f\xfd", 4);
 
 }  // namespace
 

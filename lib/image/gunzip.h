@@ -10,6 +10,9 @@
 
 namespace jigsaw::image {
 
+// Bytes that a decoder hands on at once.
+inline constexpr size_t kDecodedPiece = 256U << 10;
+
 class StreamDecoder {
  public:
   using Sink = std::function<void(std::string_view plain)>;

@@ -10,13 +10,12 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr size_t kOutput = 256U << 10;
 constexpr size_t kFlagsAt = 3;  // in a member's header
 constexpr uint8_t kReservedFlags = 0xe0;
 
 class FastGunzip : public StreamDecoder {
  public:
-  FastGunzip() : output_(kOutput) { begin_member(); }
+  FastGunzip() : output_(kDecodedPiece) { begin_member(); }
 
   void write(std::string_view bytes, const Sink& sink) override {
     state_->next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data()));

@@ -9,12 +9,11 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr size_t kOutput = 256U << 10;
 constexpr int kGzipWindow = 15 + 16;  // 32 KiB, with the gzip wrapper alone
 
 class PortableGunzip : public StreamDecoder {
  public:
-  PortableGunzip() : output_(kOutput) {
+  PortableGunzip() : output_(kDecodedPiece) {
     if (::inflateInit2(&stream_, kGzipWindow) != Z_OK) {
       throw Error("zlib can't be set up");
     }

@@ -14,11 +14,8 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr size_t kOutput = 256U << 10;
 constexpr int kZstdWindowLog = 27;  // 128 MiB, as the zstd command; taken only if a frame asks for it
 constexpr uint64_t kWindowRoom = 16U << 20;  // of all streams of this process
-constexpr std::string_view kGzipMagic("\x1f\x8b", 2);
-constexpr std::string_view kZstdMagic("\x28\xb5\x2f\xfd", 4);
 constexpr std::string_view kXzMagic("\xfd" "7zXZ", 5);
 constexpr std::string_view kBzip2Magic("BZh", 3);
 
@@ -70,7 +67,7 @@ WindowRoom& window_room() {
 
 class Zstd : public StreamDecoder {
  public:
-  Zstd() : output_(kOutput) { renew(); }
+  Zstd() : output_(kDecodedPiece) { renew(); }
   ~Zstd() override { window_room().give_back(window_); }
   Zstd(const Zstd&) = delete;
   Zstd& operator=(const Zstd&) = delete;

@@ -17,6 +17,10 @@
 
 namespace jigsaw::image {
 
+// What compressed streams begin with.
+inline constexpr std::string_view kGzipMagic("\x1f\x8b", 2);
+inline constexpr std::string_view kZstdMagic("\x28\xb5\x2f\xfd", 4);
+
 class Inflater {
  public:
   using Sink = StreamDecoder::Sink;

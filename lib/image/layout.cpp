@@ -13,7 +13,6 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr size_t kIndexLimit = 16U << 20;
 constexpr size_t kBuffer = 256U << 10;
 constexpr std::string_view kMarker = R"({"imageLayoutVersion":"1.0.0"})";
 

@@ -72,6 +72,10 @@ struct Manifest {
   std::optional<Descriptor> subject{};
 };
 
+// How far indexes within indexes are followed, and how long an index.json may be, in bytes.
+inline constexpr int kMaxIndexDepth = 4;
+inline constexpr size_t kIndexLimit = 64U << 20;
+
 struct Index {
   std::string media_type{media::kIndex};
   std::vector<Descriptor> manifests;

@@ -8,8 +8,6 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr int kMaxIndexDepth = 4;
-
 // The layers of an image as far as they are unpacked here, bottom first; nothing if one is missing.
 bool is_complete(const Store& store, const Image& image) {
   std::vector<LayerDirectory> parents;

@@ -8,8 +8,6 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr size_t kIndexLimit = 64U << 20;
-
 std::string name_of(const Descriptor& descriptor) {
   const auto found = descriptor.annotations.find(std::string(kRefNameAnnotation));
   return found == descriptor.annotations.end() ? "" : found->second;

@@ -13,9 +13,6 @@
 namespace jigsaw::image {
 namespace {
 
-constexpr size_t kIndexLimit = 64U << 20;
-constexpr int kMaxIndexDepth = 4;
-
 std::string read_verified(const std::string& layout, const Descriptor& descriptor, size_t limit) {
   const std::string path = fmt::format("{}/blobs/{}/{}", layout, descriptor.digest.algorithm_name(), descriptor.digest.hex());
   if (descriptor.size > limit) {

@@ -16,14 +16,14 @@
 namespace jigsaw::runtime {
 namespace {
 
-constexpr const char* kWhy = "the container sees the cgroups below its own, and no others";
+constexpr const char* kWhyItsOwn = "the container sees the cgroups below its own, and no others";
 constexpr uint64_t kSecure = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 // What shows one hierarchy: the host's directory of our cgroup. In a cgroup namespace, which is rooted there, it is what a
 // mount of the hierarchy would show, without a superblock for each.
 Fd show(const cgroups::Place& place, uint64_t attributes) {
-  Fd bound = sys::clone_mount(AT_FDCWD, place.directory, sys::Depth::kThisMount, kWhy);
-  sys::mount_setattr(bound.get(), {.set = attributes}, sys::Depth::kThisMount, place.hierarchy.name(), kWhy);
+  Fd bound = sys::clone_mount(AT_FDCWD, place.directory, sys::Depth::kThisMount, kWhyItsOwn);
+  sys::mount_setattr(bound.get(), {.set = attributes}, sys::Depth::kThisMount, place.hierarchy.name(), kWhyItsOwn);
   return bound;
 }
 
@@ -38,10 +38,10 @@ void mount_v1(int root, const MountPoint& mount, const cgroups::Cgroup& cgroup) 
     if (hierarchy.mount_point.rfind('/') != std::string::npos) {
       name = hierarchy.mount_point.substr(hierarchy.mount_point.rfind('/') + 1);
     }
-    sys::mkdirat(made.get(), name, 0755, kWhy);
+    sys::mkdirat(made.get(), name, 0755, kWhyItsOwn);
     const Fd place = files::open_at(made.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     const Fd tree = show(each, mount.set | kSecure);
-    sys::move_mount(tree.get(), place.get(), fmt::format("{}/{}", mount.destination, name), kWhy);
+    sys::move_mount(tree.get(), place.get(), fmt::format("{}/{}", mount.destination, name), kWhyItsOwn);
     for (const std::string& controller : hierarchy.controllers) {
       if (hierarchy.controllers.size() > 1 && controller != name) {
         sys::symlinkat(name, made.get(), controller, "a hierarchy with two controllers is known by both names");
@@ -49,7 +49,7 @@ void mount_v1(int root, const MountPoint& mount, const cgroups::Cgroup& cgroup) 
     }
   }
   if ((mount.set & MOUNT_ATTR_RDONLY) != 0) {
-    sys::mount_setattr(made.get(), {.set = MOUNT_ATTR_RDONLY}, sys::Depth::kThisMount, mount.destination, kWhy);
+    sys::mount_setattr(made.get(), {.set = MOUNT_ATTR_RDONLY}, sys::Depth::kThisMount, mount.destination, kWhyItsOwn);
   }
 }
 
@@ -66,9 +66,9 @@ void mount_cgroup_tree(int root, const MountPoint& mount, const cgroups::Cgroup&
   if (v2 == cgroup.places().end()) {
     throw fail("mount {}: this machine has no cgroup v2", mount.destination);
   }
-  const Fd place = rootfs::make_directory_in_root(root, mount.destination, 0755, kWhy);
+  const Fd place = rootfs::make_directory_in_root(root, mount.destination, 0755, kWhyItsOwn);
   const Fd tree = show(*v2, mount.set | kSecure);
-  sys::move_mount(tree.get(), place.get(), mount.destination, kWhy);
+  sys::move_mount(tree.get(), place.get(), mount.destination, kWhyItsOwn);
 }
 
 }  // namespace jigsaw::runtime

@@ -31,7 +31,6 @@ namespace jigsaw::runtime {
 namespace {
 
 constexpr ino_t kProcRoot = 1;  // PROC_ROOT_INO
-constexpr security::CapabilitySet kSysAdmin = security::CapabilitySet{1} << 21;
 
 bool loads_with_privilege(const Process& process, const std::optional<security::SeccompProgram>& filter) {
   return filter && !process.no_new_privileges;
@@ -193,8 +192,8 @@ Program become_user(const Process& process, const Spec& spec, const std::optiona
   sys::setresgid(process.gid, "the group of the program");
   sys::setresuid(process.uid, "the user of the program");
   if (loads_with_privilege(process, filter)) {
-    granted.permitted |= kSysAdmin;
-    granted.effective |= kSysAdmin;
+    granted.permitted |= security::kSysAdmin;
+    granted.effective |= security::kSysAdmin;
     granted.ambient = 0;
   }
   security::set_capabilities(granted);

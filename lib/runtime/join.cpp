@@ -108,7 +108,6 @@ std::function<void()> way_into(const Spec& spec, const std::vector<namespaces::O
 
 Fd make_proc_of(const namespaces::Opened& pid_namespace, const rootfs::Mount& mount, int root) {
   constexpr const char* kMade = "made";
-  constexpr security::CapabilitySet kSysAdmin = security::CapabilitySet{1} << 21;
   const std::vector<int> ours = descriptors();
   const auto enter = [&] {
     sys::fchdir(root, "the container's root", "whoever looks at this process is to find nothing else");
@@ -117,7 +116,7 @@ Fd make_proc_of(const namespaces::Opened& pid_namespace, const rootfs::Mount& mo
     for (const int each : ours) {
       ::close(each);
     }
-    security::set_capabilities({.permitted = kSysAdmin, .effective = kSysAdmin});
+    security::set_capabilities({.permitted = security::kSysAdmin, .effective = security::kSysAdmin});
   };
   constexpr const char* kWhy = "a procfs shows the pid namespace of the process that makes it";
   process::Child child = process::spawn({.by_way_of = enter, .why = kWhy}, [&](process::Gate& gate) -> int {

@@ -11,14 +11,14 @@
 namespace jigsaw::runtime::parse {
 namespace {
 
-constexpr uint64_t kMaxId = 0xffffffff;
+constexpr uint64_t kMaxMapped = 0xffffffff;
 
 std::vector<namespaces::IdRange> ranges(const json::View& view) {
   std::vector<namespaces::IdRange> result;
   view.each([&](const json::View& each) {
-    result.push_back({.inside = static_cast<uint32_t>(each.at("containerID").unsigned_integer(kMaxId)),
-                      .outside = static_cast<uint32_t>(each.at("hostID").unsigned_integer(kMaxId)),
-                      .count = static_cast<uint32_t>(each.at("size").unsigned_integer(kMaxId))});
+    result.push_back({.inside = static_cast<uint32_t>(each.at("containerID").unsigned_integer(kMaxMapped)),
+                      .outside = static_cast<uint32_t>(each.at("hostID").unsigned_integer(kMaxMapped)),
+                      .count = static_cast<uint32_t>(each.at("size").unsigned_integer(kMaxMapped))});
   });
   return result;
 }
@@ -59,7 +59,7 @@ rootfs::Device device(const json::View& view) {
   result.mode = view.find("fileMode") ? static_cast<mode_t>(view.at("fileMode").unsigned_integer() & 07777) : 0666;
   const auto owner = [&](std::string_view key) {
     const auto id = view.find(key);
-    return id ? static_cast<uint32_t>(id->unsigned_integer(kMaxId - 1)) : 0;  // the last one means "leave it" to the kernel
+    return id ? static_cast<uint32_t>(id->unsigned_integer(kMaxMapped - 1)) : 0;  // the last one means "leave it" to the kernel
   };
   result.uid = owner("uid");
   result.gid = owner("gid");

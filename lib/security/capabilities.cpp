@@ -16,7 +16,7 @@ namespace jigsaw::security {
 namespace {
 
 // In the order of their numbers (linux/capability.h).
-constexpr std::array<std::string_view, 41> kNames = {
+constexpr std::array<std::string_view, 41> kCapabilityNames = {
     "CHOWN",          "DAC_OVERRIDE",   "DAC_READ_SEARCH", "FOWNER",          "FSETID",        "KILL",
     "SETGID",         "SETUID",         "SETPCAP",         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
     "NET_ADMIN",      "NET_RAW",        "IPC_LOCK",        "IPC_OWNER",       "SYS_MODULE",    "SYS_RAWIO",
@@ -33,7 +33,7 @@ bool is_in_bounding_set(int number) { return ::prctl(PR_CAPBSET_READ, number, 0,
 int last_capability() {
   static const int last = [] {
     const auto is_known = [](int number) { return number < 64 && ::prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0; };
-    int number = static_cast<int>(kNames.size()) - 1;
+    int number = static_cast<int>(kCapabilityNames.size()) - 1;
     while (number > 0 && !is_known(number)) {
       --number;
     }
@@ -105,8 +105,8 @@ Capabilities allowed(const Capabilities& wanted, const Capabilities& now) {
 std::optional<int> capability_number(std::string_view name) {
   std::string word = text::upper(name);
   const std::string_view bare = std::string_view(word).starts_with("CAP_") ? std::string_view(word).substr(4) : word;
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == bare) {
+  for (size_t i = 0; i < kCapabilityNames.size(); ++i) {
+    if (kCapabilityNames[i] == bare) {
       return static_cast<int>(i);
     }
   }
@@ -115,10 +115,10 @@ std::optional<int> capability_number(std::string_view name) {
 
 std::string capability_name(int number) {
   const auto index = static_cast<size_t>(number);
-  return index < kNames.size() ? fmt::format("CAP_{}", kNames[index]) : fmt::format("CAP_{}", number);
+  return index < kCapabilityNames.size() ? fmt::format("CAP_{}", kCapabilityNames[index]) : fmt::format("CAP_{}", number);
 }
 
-std::vector<std::string> all_capability_names() { return names_of(bit(static_cast<int>(kNames.size())) - 1); }
+std::vector<std::string> all_capability_names() { return names_of(bit(static_cast<int>(kCapabilityNames.size())) - 1); }
 
 CapabilitySet parse_capabilities(const std::vector<std::string>& names, std::vector<std::string>* unknown) {
   CapabilitySet set = 0;

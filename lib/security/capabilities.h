@@ -17,8 +17,9 @@
 
 namespace jigsaw::security {
 
-// One bit for each capability: bit 21 is CAP_SYS_ADMIN.
+// One bit for each capability.
 using CapabilitySet = uint64_t;
+inline constexpr CapabilitySet kSysAdmin = CapabilitySet{1} << 21;
 
 struct Capabilities {
   CapabilitySet bounding = 0;

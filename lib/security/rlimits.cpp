@@ -14,7 +14,7 @@
 namespace jigsaw::security {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, int>, 16> kNames = {{
+constexpr std::array<std::pair<std::string_view, int>, 16> kLimitNames = {{
     {"AS", RLIMIT_AS}, {"CORE", RLIMIT_CORE}, {"CPU", RLIMIT_CPU}, {"DATA", RLIMIT_DATA}, {"FSIZE", RLIMIT_FSIZE},
     {"LOCKS", RLIMIT_LOCKS}, {"MEMLOCK", RLIMIT_MEMLOCK}, {"MSGQUEUE", RLIMIT_MSGQUEUE}, {"NICE", RLIMIT_NICE},
     {"NOFILE", RLIMIT_NOFILE}, {"NPROC", RLIMIT_NPROC}, {"RSS", RLIMIT_RSS}, {"RTPRIO", RLIMIT_RTPRIO},
@@ -35,7 +35,7 @@ int set_one(pid_t pid, int resource, const rlimit64& value) {
 std::optional<int> rlimit_resource(std::string_view name) {
   const std::string word = text::upper(name);
   const std::string_view bare = word.starts_with("RLIMIT_") ? std::string_view(word).substr(7) : word;
-  for (const auto& [known, number] : kNames) {
+  for (const auto& [known, number] : kLimitNames) {
     if (known == bare) {
       return number;
     }
@@ -44,7 +44,7 @@ std::optional<int> rlimit_resource(std::string_view name) {
 }
 
 std::string rlimit_name(int resource) {
-  for (const auto& [known, number] : kNames) {
+  for (const auto& [known, number] : kLimitNames) {
     if (number == resource) {
       return fmt::format("RLIMIT_{}", known);
     }

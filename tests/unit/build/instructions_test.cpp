@@ -11,17 +11,17 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-Recipe parse(const std::string& text) { return parse_recipe(make_source("Dockerfile", text)); }
+Recipe recipe_of(const std::string& text) { return parse_recipe(make_source("Dockerfile", text)); }
 
 // The body of the only instruction after FROM scratch.
 template <class Body>
 Body one(const std::string& text) {
-  return std::get<Body>(parse("FROM scratch\n" + text + "\n").stages.at(0).instructions.at(0).body);
+  return std::get<Body>(recipe_of("FROM scratch\n" + text + "\n").stages.at(0).instructions.at(0).body);
 }
 
 template <class Body>
 Body expanded(const std::string& text, const Variables& variables = {}) {
-  const Recipe recipe = parse("FROM scratch\n" + text + "\n");
+  const Recipe recipe = recipe_of("FROM scratch\n" + text + "\n");
   return std::get<Body>(
       expand_instruction(recipe.stages.at(0).instructions.at(0), variables, recipe.file.escape).instruction.body);
 }
@@ -37,7 +37,7 @@ class WrongFile : public ::testing::TestWithParam<Wrong> {};
 
 TEST_P(WrongFile, IsRefusedWithTheCause) {
   try {
-    const Recipe recipe = parse(GetParam().text);
+    const Recipe recipe = recipe_of(GetParam().text);
     for (const RecipeStage& stage : recipe.stages) {
       for (const Instruction& instruction : stage.instructions) {
         expand_instruction(instruction, {}, recipe.file.escape);
@@ -141,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Instructions, TheBeginnersSlipIsExplained) {
   try {
-    parse("FROM scratch\nCOPY ./app\n");
+    recipe_of("FROM scratch\nCOPY ./app\n");
     FAIL();
   } catch (const Error& error) {
     EXPECT_THAT(error.hint(), HasSubstr("COPY ./app . puts it into the working directory, COPY ./app /app"));
@@ -150,7 +150,7 @@ TEST(Instructions, TheBeginnersSlipIsExplained) {
 }
 
 TEST(Instructions, FromTakesAPlatformAndAName) {
-  const Recipe recipe = parse("ARG v=1\nfrom --platform=linux/arm64 a:$v as Build-1\n");
+  const Recipe recipe = recipe_of("ARG v=1\nfrom --platform=linux/arm64 a:$v as Build-1\n");
   const From from = std::get<From>(recipe.stages[0].from.body);
   EXPECT_EQ(from.image, "a:$v");
   EXPECT_EQ(from.name, "build-1");

@@ -86,6 +86,28 @@ std::vector<MadeStep> steps_for(const Workshop& workshop, CachePlace::Stages sta
   return result;
 }
 
+// What is known for the next build is kept, also of one that fails.
+BuildResult build_all_stages(Workshop& workshop) {
+  try {
+    build_stages(workshop);
+  } catch (const Error&) {
+    workshop.last.save();
+    throw;
+  }
+  if (workshop.options.events != nullptr) {
+    workshop.options.events->hand_over(EventSink::Until::kNextStep);
+  }
+  workshop.last.save();
+  workshop.context_hashes.save();
+  workshop.layer_hashes.save();
+  BuildResult result;
+  for (const size_t index : workshop.plan.order) {
+    result.steps += workshop.stages[index]->steps;
+    result.cached += workshop.stages[index]->cached;
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string built_in_argument(const BuildOptions& options, const std::string& name) {
@@ -106,23 +128,8 @@ BuildResult build(const BuildOptions& options) {
   if (checked.fails()) {
     throw checked.error();
   }
-  try {
-    build_stages(workshop);
-  } catch (const Error&) {
-    workshop.last.save();
-    throw;
-  }
-  if (options.events != nullptr) {
-    options.events->hand_over(EventSink::Until::kNextStep);
-  }
-  workshop.last.save();
-  workshop.context_hashes.save();
-  workshop.layer_hashes.save();
-  BuildResult result{.warnings = summary_of(checked.findings)};
-  for (const size_t index : workshop.plan.order) {
-    result.steps += workshop.stages[index]->steps;
-    result.cached += workshop.stages[index]->cached;
-  }
+  BuildResult result = build_all_stages(workshop);
+  result.warnings = summary_of(checked.findings);
   for (const CachePlace& place : options.cache_to) {
     write_cache(options.paths, site.store, place, steps_for(workshop, place.stages));
   }

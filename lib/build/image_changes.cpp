@@ -99,7 +99,7 @@ struct Apply {
   StageMemory& memory;
 
   std::vector<std::string> words(const CommandLine& line) const {
-    return invocation(line, image.config.shell.empty() ? kDefaultShell : image.config.shell).words;
+    return invocation(line, image.config.shell).words;
   }
 
   std::string operator()(const Env& env) {

@@ -122,7 +122,7 @@ Invocation invocation(const CommandLine& command, const std::vector<std::string>
       script += "\n" + file.content + file.name;
     }
   }
-  result.words = shell;
+  result.words = shell.empty() ? std::vector<std::string>{"/bin/sh", "-c"} : shell;
   result.words.push_back(std::move(script));
   return result;
 }

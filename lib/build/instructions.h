@@ -188,7 +188,7 @@ struct Invocation {
   std::vector<std::string> words;
   std::optional<InlineFile> script;
 };
+// `shell` is what SHELL said; nothing stands for "/bin/sh -c".
 Invocation invocation(const CommandLine& command, const std::vector<std::string>& shell);
-inline const std::vector<std::string> kDefaultShell = {"/bin/sh", "-c"};
 
 }  // namespace jigsaw::build

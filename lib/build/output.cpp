@@ -13,7 +13,7 @@
 namespace jigsaw::build {
 namespace {
 
-const std::vector<std::string> kTypes = {"local", "tar", "oci", "docker", "image", "registry"};
+std::vector<std::string> known_types() { return {"local", "tar", "oci", "docker", "image", "registry"}; }
 
 OutputPlan::Kind kind_of(std::string_view type) {
   if (type == "local") {
@@ -31,7 +31,7 @@ OutputPlan::Kind kind_of(std::string_view type) {
   if (type == "image" || type == "registry") {
     return OutputPlan::Kind::kImage;
   }
-  throw fail("--output type must be {}, not '{}'{}", text::join(kTypes, ", "), type, text::did_you_mean(type, kTypes));
+  throw fail("--output type must be {}, not '{}'{}", text::join(known_types(), ", "), type, text::did_you_mean(type, known_types()));
 }
 
 void copy_files(const StageResult& result, const Workshop& workshop, const std::string& directory) {
@@ -116,7 +116,7 @@ std::optional<OutputPlan> parse_output(const std::string& text) {
     }
   }
   if (!has_type) {
-    throw fail("--output needs type={}", text::join(kTypes, ", "));
+    throw fail("--output needs type={}", text::join(known_types(), ", "));
   }
   settle(plan, as_directory);
   return plan;

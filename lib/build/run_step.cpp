@@ -91,7 +91,7 @@ std::string disk_hint(const std::string& path) {
 bool StageRunner::run_step(const Run& run, Mode mode) {
   refuse_special(run);
   const image::RunConfig& config = result_.config.config;
-  const Invocation call = invocation(run.command, config.shell.empty() ? kDefaultShell : config.shell);
+  const Invocation call = invocation(run.command, config.shell);
   const Step& current = step();
   RunMounts mounts(*this, run);
   StepInputs inputs;

@@ -236,58 +236,64 @@ files::Lock lock_step(const image::Store& store, const StepInputs& inputs) {
 std::string StageRunner::place_name() const { return fmt::format("stage {} step {}", stage_, position_); }
 
 bool StageRunner::layer_step(StepInputs inputs, std::string history, Mode mode, Below below, const Make& make) {
-  const std::vector<image::LayerDirectory> all = result_.directories();
-  const std::vector<image::LayerDirectory> parents = below == Below::kParents ? all : std::vector<image::LayerDirectory>{};
+  const std::vector<image::LayerDirectory> parents = below == Below::kParents ? result_.directories() : std::vector<image::LayerDirectory>{};
   if (below == Below::kParents) {
     inputs.add("the steps below", result_.lineage);
   }
   if (workshop_.epoch) {
     inputs.add("SOURCE_DATE_EPOCH", std::to_string(workshop_.epoch->tv_sec));
   }
-  std::optional<CachedStep> step_result = may_use_cache() ? workshop_.cache.find(inputs, parents) : std::nullopt;
-  const bool hit = step_result.has_value();
-  const std::string& text = step().instruction.text;
+  std::optional<CachedStep> made = may_use_cache() ? workshop_.cache.find(inputs, parents) : std::nullopt;
+  const bool hit = made.has_value();
   if (!hit && mode == Mode::kCachedOnly) {
     return false;
   }
-  if (workshop_.options.explain_cache) {
-    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text, 0, hit ? step_result->layer.blob.size : 0);
-    tell(Event::Kind::kExplain, hit               ? "hit: a step with the same inputs made this layer"
-                                : may_use_cache() ? "miss: " + workshop_.last.reason(place_name(), inputs)
-                                                  : "not asked: --no-cache");
-  } else {
-    tell(hit ? Event::Kind::kCached : Event::Kind::kStep, text, 0, hit ? step_result->layer.blob.size : 0);
-  }
-  workshop_.last.note(place_name(), inputs);
+  tell_of_step(inputs, made);
   if (!hit) {
-    Interruption::check();
     const auto start = std::chrono::steady_clock::now();
-    // Two builds of the same thing: the second waits here and then finds what the first one made.
-    const files::Lock lock = lock_step(workshop_.store, inputs);
-    // Without the cache, too, stages that have a step in common make it once.
-    const std::string made_here = fmt::format("{}/made-{}", workshop_.shared, inputs.key().hex());
-    const bool may_ask = may_use_cache() || files::exists(made_here);
-    step_result = may_ask ? workshop_.cache.find(inputs, parents) : std::nullopt;
-    if (!step_result) {
-      const std::vector<std::string> lower = below == Below::kParents ? lowers() : std::vector<std::string>{};
-      step_result = CachedStep{make_layer(parents, lower, make), workshop_.now(), text};
-      workshop_.cache.put(inputs, *step_result, text);
-      if (!may_use_cache()) {
-        files::replace(made_here, "", {.mode = 0600, .sync = false});
-      }
-    }
+    made = make_step(inputs, parents, below, make);
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-    tell(Event::Kind::kDone, text, spent.count(), step_result->layer.blob.size);
+    tell(Event::Kind::kDone, step().instruction.text, spent.count(), made->layer.blob.size);
   }
-  result_.layers.push_back(step_result->layer);
-  result_.made.push_back({inputs.key().hex(), step_result->layer, step_result->created, as_note(text)});
+  result_.layers.push_back(made->layer);
+  result_.made.push_back({inputs.key().hex(), made->layer, made->created, as_note(step().instruction.text)});
   result_.lineage = image::digest_of(result_.lineage + inputs.key().hex()).hex();
-  result_.config.diff_ids.push_back(step_result->layer.directory.diff_id);
-  add_history(result_.config, std::move(history), step_result->created);
+  result_.config.diff_ids.push_back(made->layer.directory.diff_id);
+  add_history(result_.config, std::move(history), made->created);
   ++result_.steps;
   result_.cached += hit ? 1 : 0;
   ++layer_position_;
   return true;
+}
+
+void StageRunner::tell_of_step(const StepInputs& inputs, const std::optional<CachedStep>& cached) {
+  tell(cached ? Event::Kind::kCached : Event::Kind::kStep, step().instruction.text, 0, cached ? cached->layer.blob.size : 0);
+  if (workshop_.options.explain_cache) {
+    tell(Event::Kind::kExplain, cached              ? "hit: a step with the same inputs made this layer"
+                                : may_use_cache() ? "miss: " + workshop_.last.reason(place_name(), inputs)
+                                                  : "not asked: --no-cache");
+  }
+  workshop_.last.note(place_name(), inputs);
+}
+
+CachedStep StageRunner::make_step(const StepInputs& inputs, const std::vector<image::LayerDirectory>& parents, Below below, const Make& make) {
+  Interruption::check();
+  // Two builds of the same thing: the second waits here and then finds what the first one made.
+  const files::Lock lock = lock_step(workshop_.store, inputs);
+  // Without the cache, too, stages that have a step in common make it once.
+  const std::string made_here = fmt::format("{}/made-{}", workshop_.shared, inputs.key().hex());
+  if (may_use_cache() || files::exists(made_here)) {
+    if (auto meanwhile = workshop_.cache.find(inputs, parents)) {
+      return std::move(*meanwhile);
+    }
+  }
+  const std::vector<std::string> lower = below == Below::kParents ? lowers() : std::vector<std::string>{};
+  CachedStep made{make_layer(parents, lower, make), workshop_.now(), step().instruction.text};
+  workshop_.cache.put(inputs, made, made.instruction);
+  if (!may_use_cache()) {
+    files::replace(made_here, "", {.mode = 0600, .sync = false});
+  }
+  return made;
 }
 
 Layer StageRunner::make_layer(const std::vector<image::LayerDirectory>& parents,

@@ -111,6 +111,8 @@ class StageRunner {
   void open_shell(runtime::Spec spec, runtime::Surroundings surroundings, const std::string& work) const;
   bool may_use_cache() const;
   std::string place_name() const;
+  void tell_of_step(const StepInputs& inputs, const std::optional<CachedStep>& cached);
+  CachedStep make_step(const StepInputs& inputs, const std::vector<image::LayerDirectory>& parents, Below below, const Make& make);
   Layer make_layer(const std::vector<image::LayerDirectory>& parents, const std::vector<std::string>& lowers,
                    const Make& make);
 

@@ -212,49 +212,14 @@ bool LayerTree::step(const std::string& name, Missing missing, std::vector<std::
     return true;
   }
   if (errno == ENOTDIR || errno == ELOOP) {
-    struct stat status {};
-    check(::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat {}", name);
-    if (S_ISLNK(status.st_mode)) {
-      return follow(read_link_at(directory, name), rest);
-    }
-    if (form_ == LayerForm::kOverlay && unionfs::is_whiteout(status)) {
-      if (missing != Missing::kMake) {
-        return false;
-      }
-      check(::unlinkat(directory, name.c_str(), 0), "remove the whiteout of {}", name);
-      check(::mkdirat(directory, name.c_str(), 0700), "make directory {}", name);
-      PendingDirectory pending{.origin = PendingDirectory::Origin::kArchive};
-      check(::clock_gettime(CLOCK_REALTIME, &pending.attributes.mtime), "read the clock");
-      pending_[path_of(name)] = std::move(pending);
-      make_opaque_directory(name);
-      push(name, Fd(check(::openat(directory, name.c_str(), kDirectoryFlags), "open {}", name)));
-      return true;
-    }
-    if (missing != Missing::kMake) {
-      return false;
-    }
-    throw system_error(ENOTDIR, fmt::format("enter {}", text::quoted(path_of(name))));
+    return step_over_file(name, missing, rest);
   }
   if (errno != ENOENT) {
     throw system_error(errno, fmt::format("enter {}", text::quoted(path_of(name))));
   }
   if (form_ == LayerForm::kOverlay && !here_is_detached() && !parents_.empty()) {
-    const Below below = parents_.find(path_of(name));
-    if (below.kind == Below::Kind::kSymlink) {
-      return follow(below.target, rest);
-    }
-    if (below.kind == Below::Kind::kOther) {
-      if (missing != Missing::kMake) {
-        return false;
-      }
-      throw system_error(ENOTDIR, fmt::format("enter {}", text::quoted(path_of(name))));
-    }
-    if (below.kind == Below::Kind::kDirectory) {
-      copy_directory(name, below);
-      if (missing != Missing::kMake) {
-        whiteout_only_.insert(path());
-      }
-      return true;
+    if (const Below below = parents_.find(path_of(name)); below.kind != Below::Kind::kNothing) {
+      return step_below(name, below, missing, rest);
     }
   }
   if (missing == Missing::kLeave || (missing == Missing::kMakeForWhiteout && (here_is_detached() || !parents_.empty()))) {
@@ -262,6 +227,46 @@ bool LayerTree::step(const std::string& name, Missing missing, std::vector<std::
   }
   make(name, missing);
   return true;
+}
+
+bool LayerTree::step_over_file(const std::string& name, Missing missing, std::vector<std::string>& rest) {
+  const int directory = top();
+  struct stat status {};
+  check(::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW), "stat {}", name);
+  if (S_ISLNK(status.st_mode)) {
+    return follow(read_link_at(directory, name), rest);
+  }
+  if (missing != Missing::kMake) {
+    return false;
+  }
+  if (form_ != LayerForm::kOverlay || !unionfs::is_whiteout(status)) {
+    throw system_error(ENOTDIR, fmt::format("enter {}", text::quoted(path_of(name))));
+  }
+  check(::unlinkat(directory, name.c_str(), 0), "remove the whiteout of {}", name);
+  check(::mkdirat(directory, name.c_str(), 0700), "make directory {}", name);
+  PendingDirectory pending{.origin = PendingDirectory::Origin::kArchive};
+  check(::clock_gettime(CLOCK_REALTIME, &pending.attributes.mtime), "read the clock");
+  pending_[path_of(name)] = std::move(pending);
+  make_opaque_directory(name);
+  push(name, Fd(check(::openat(directory, name.c_str(), kDirectoryFlags), "open {}", name)));
+  return true;
+}
+
+bool LayerTree::step_below(const std::string& name, const Below& below, Missing missing, std::vector<std::string>& rest) {
+  if (below.kind == Below::Kind::kSymlink) {
+    return follow(below.target, rest);
+  }
+  if (below.kind == Below::Kind::kDirectory) {
+    copy_directory(name, below);
+    if (missing != Missing::kMake) {
+      whiteout_only_.insert(path());
+    }
+    return true;
+  }
+  if (missing != Missing::kMake) {
+    return false;
+  }
+  throw system_error(ENOTDIR, fmt::format("enter {}", text::quoted(path_of(name))));
 }
 
 void LayerTree::copy_directory(const std::string& name, const Below& below) {

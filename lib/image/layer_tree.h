@@ -90,6 +90,8 @@ class LayerTree {
   };
 
   bool step(const std::string& name, Missing missing, std::vector<std::string>& rest);
+  bool step_over_file(const std::string& name, Missing missing, std::vector<std::string>& rest);                    // in this layer
+  bool step_below(const std::string& name, const Below& below, Missing missing, std::vector<std::string>& rest);  // in those below
   bool follow(const std::string& target, std::vector<std::string>& rest);
   void push(const std::string& name, Fd fd);
   void make(const std::string& name, Missing missing);

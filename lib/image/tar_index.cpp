@@ -41,7 +41,35 @@ std::string clean(const std::string& name) {
   return text.substr(1, text.ends_with('/') && text.size() > 1 ? text.size() - 2 : std::string::npos);
 }
 
+// Headers that stand before a member and say of it what its own has no room for.
+bool announces(char type) { return type == 'L' || type == 'K' || type == 'x'; }
+
+std::string name_in(const TarHeaderBlock& block) {
+  const std::string prefix = tar_prefix(block);
+  const std::string name = tar_text(block.name, sizeof(block.name));
+  return prefix.empty() ? name : prefix + "/" + name;
+}
+
 }  // namespace
+
+struct TarIndex::Announced {
+  std::string name;
+  std::string link;
+  uint64_t size = 0;  // what needs more than eleven octal digits: a layer of 8 GiB
+
+  void take(char type, const std::string& text) {
+    if (type == 'L') {
+      name = text.c_str();
+    } else if (type == 'K') {
+      link = text.c_str();
+    } else {
+      PaxRecords records = parse_pax(text);
+      name = records.values["path"];
+      link = records.values["linkpath"];
+      size = text::to_u64(records.values["size"]).value_or(0);
+    }
+  }
+};
 
 TarIndex::TarIndex(Fd file, std::string name) : file_(std::move(file)), name_(std::move(name)) { scan(); }
 
@@ -49,9 +77,7 @@ void TarIndex::scan() {
   struct stat status{};
   check(::fstat(file_.get(), &status), "stat {}", name_);
   const auto end = static_cast<uint64_t>(status.st_size);
-  std::string long_name;
-  std::string long_link;
-  uint64_t long_size = 0;  // what needs more than eleven octal digits: a layer of 8 GiB
+  Announced announced;
   uint64_t offset = 0;
   for (TarHeaderBlock block; read_at(file_.get(), reinterpret_cast<char*>(&block), kBlock, offset, name_);) {
     offset += kBlock;
@@ -62,53 +88,37 @@ void TarIndex::scan() {
     if (!tar_checksum_fits(block) || !size || *size < 0 || static_cast<uint64_t>(*size) > end - std::min(end, offset)) {
       throw fail("{} is no whole tar archive (at byte {})", name_, offset - kBlock);
     }
-    const uint64_t length = is_plain(block.typeflag) && long_size > 0 ? long_size : static_cast<uint64_t>(*size);
+    const uint64_t length = is_plain(block.typeflag) && announced.size > 0 ? announced.size : static_cast<uint64_t>(*size);
     if (length > end - offset) {
       throw fail("{} is cut off (at byte {})", name_, offset - kBlock);
     }
-    const auto content = [&] {
+    if (announces(block.typeflag)) {
       std::string text(static_cast<size_t>(std::min(length, kNameLimit)), '\0');
       read_at(file_.get(), text.data(), text.size(), offset, name_);
-      return text;
-    };
-    switch (block.typeflag) {
-      case 'L': long_name = content().c_str(); break;
-      case 'K': long_link = content().c_str(); break;
-      case 'x': {
-        const PaxRecords records = parse_pax(content());
-        const auto value = [&](const char* key) {
-          const auto found = records.values.find(key);
-          return found == records.values.end() ? std::string() : found->second;
-        };
-        long_name = value("path");
-        long_link = value("linkpath");
-        long_size = text::to_u64(value("size")).value_or(0);
-        break;
-      }
-      default: {
-        const std::string prefix = tar_prefix(block);
-        const std::string plain = tar_text(block.name, sizeof(block.name));
-        const std::string name = clean(!long_name.empty() ? long_name : prefix.empty() ? plain : prefix + "/" + plain);
-        const std::string link = !long_link.empty() ? long_link : tar_text(block.linkname, sizeof(block.linkname));
-        if (is_plain(block.typeflag)) {
-          files_[name] = {offset, length};
-        } else if (block.typeflag == '1') {
-          links_[name] = clean(link);
-        } else if (block.typeflag == '2') {
-          links_[name] = clean((std::filesystem::path(name).parent_path() / link).string());
-        }
-        long_name.clear();
-        long_link.clear();
-        long_size = 0;
-      }
-    }
-    if (files_.size() + links_.size() > kMembersLimit) {
-      throw fail("{} has more than {} members: no image archive", name_, kMembersLimit);
+      announced.take(block.typeflag, text);
+    } else {
+      add(block, announced, {offset, length});
+      announced = {};
     }
     offset += (length + kBlock - 1) / kBlock * kBlock;
   }
   if (files_.empty()) {
     throw fail("{} is no tar archive, or an empty one", name_);
+  }
+}
+
+void TarIndex::add(const TarHeaderBlock& block, const Announced& announced, Place place) {
+  const std::string name = clean(announced.name.empty() ? name_in(block) : announced.name);
+  const std::string link = !announced.link.empty() ? announced.link : tar_text(block.linkname, sizeof(block.linkname));
+  if (is_plain(block.typeflag)) {
+    files_[name] = place;
+  } else if (block.typeflag == '1') {
+    links_[name] = clean(link);
+  } else if (block.typeflag == '2') {
+    links_[name] = clean((std::filesystem::path(name).parent_path() / link).string());
+  }
+  if (files_.size() + links_.size() > kMembersLimit) {
+    throw fail("{} has more than {} members: no image archive", name_, kMembersLimit);
   }
 }
 

@@ -13,6 +13,8 @@
 
 namespace jigsaw::image {
 
+struct TarHeaderBlock;
+
 class TarIndex {
  public:
   // `file` is seekable and not compressed; `name` is for messages. Throws if it is no tar.
@@ -31,7 +33,9 @@ class TarIndex {
     uint64_t offset = 0;
     uint64_t size = 0;
   };
+  struct Announced;
   void scan();
+  void add(const TarHeaderBlock& block, const Announced& announced, Place place);
   std::optional<Place> find(const std::string& member) const;
 
   Fd file_;

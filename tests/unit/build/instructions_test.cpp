@@ -179,19 +179,19 @@ TEST(Instructions, CommandsHaveTwoForms) {
   EXPECT_EQ(one<Cmd>("CMD ['a']").command.form, CommandLine::Form::kShell);
   EXPECT_THAT(one<Cmd>("CMD [\"a\"] b").command.words, ElementsAre("[\"a\"] b"));
   EXPECT_THAT(one<Entrypoint>("ENTRYPOINT []").command.words, ElementsAre());
-  EXPECT_THAT(invocation(one<build::Run>("RUN echo  $x").command, kDefaultShell).words,
+  EXPECT_THAT(invocation(one<build::Run>("RUN echo  $x").command, {}).words,
               ElementsAre("/bin/sh", "-c", "echo  $x"));
 }
 
 TEST(Instructions, RunHereDocumentsBecomeScripts) {
-  const Invocation simple = invocation(one<build::Run>("RUN <<EOF\necho a\necho b\nEOF").command, kDefaultShell);
+  const Invocation simple = invocation(one<build::Run>("RUN <<EOF\necho a\necho b\nEOF").command, {});
   EXPECT_THAT(simple.words, ElementsAre("/bin/sh", "-c", "echo a\necho b\n"));
   EXPECT_FALSE(simple.script);
-  const Invocation script = invocation(one<build::Run>("RUN <<-PY\n\t#!/usr/bin/python3\n\tprint(1)\n\tPY").command, kDefaultShell);
+  const Invocation script = invocation(one<build::Run>("RUN <<-PY\n\t#!/usr/bin/python3\n\tprint(1)\n\tPY").command, {});
   EXPECT_THAT(script.words, ElementsAre("/bin/sh", "-c", "/dev/pipes/PY"));
   ASSERT_TRUE(script.script);
   EXPECT_EQ(script.script->content, "#!/usr/bin/python3\nprint(1)\n");
-  const Invocation complex = invocation(one<build::Run>("RUN cat <<A >x && python <<B\n1\nA\n2\nB").command, kDefaultShell);
+  const Invocation complex = invocation(one<build::Run>("RUN cat <<A >x && python <<B\n1\nA\n2\nB").command, {});
   EXPECT_THAT(complex.words, ElementsAre("/bin/sh", "-c", "cat <<A >x && python <<B\n1\nA\n2\nB"));
 }
 

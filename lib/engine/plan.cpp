@@ -63,11 +63,22 @@ runtime::MountPoint tmpfs(const std::string& text) {
   return mount;
 }
 
+uint64_t shm_bytes(const RunOptions& options) {
+  const uint64_t bytes = text::parse_size(options.shm_size, "--shm-size");
+  if (bytes == 0) {
+    throw fail("--shm-size must be more than nothing");  // to a tmpfs, 0 means no limit
+  }
+  return bytes;
+}
+
 std::vector<runtime::MountPoint> mounts_of(const PlanInput& input) {
   const RunOptions& options = input.options;
   std::vector<runtime::MountPoint> result;
   for (const rootfs::Mount& mount : rootfs::default_mounts()) {
     result.emplace_back(runtime::MountPoint{mount, {}});
+    if (mount.destination == "/dev/shm" && !options.shm_size.empty()) {
+      result.back().options = {"mode=1777", fmt::format("size={}", shm_bytes(options))};
+    }
   }
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
     const std::string source = fmt::format("{}/{}", input.files, name);
@@ -132,26 +143,15 @@ void validate(const RunOptions& options) {
   cgroups::parse_limits(options.limits);
   security::adjust(0, options.add_capabilities, options.drop_capabilities);
   sysctls_of(options);
+  if (!options.shm_size.empty()) {
+    shm_bytes(options);
+  }
   for (const std::string& limit : options.ulimits) {
     security::parse_ulimit(limit);
   }
   for (const std::string& text : options.tmpfs) {
     tmpfs(text);
   }
-}
-
-Volume parse_volume(const std::string& text) {
-  const std::vector<std::string_view> parts = text::split(text, ':');
-  const bool read_only = parts.size() == 3 && parts[2] == "ro";
-  if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || !parts[1].starts_with('/') ||
-      (parts.size() == 3 && !read_only && parts[2] != "rw")) {
-    throw Error(fmt::format("{} is no volume", text::quoted(text)), "write SOURCE:/DESTINATION or SOURCE:/DESTINATION:ro");
-  }
-  const std::filesystem::path source = std::filesystem::absolute(std::string(parts[0]));
-  if (!std::filesystem::exists(source)) {
-    throw Error(fmt::format("the volume's source {} does not exist", source.string()), "make the directory or file first");
-  }
-  return Volume{source.lexically_normal().string(), std::string(parts[1]), read_only};
 }
 
 std::vector<std::string> command_of(const image::RunConfig& config, const RunOptions& options) {
@@ -200,8 +200,14 @@ runtime::Spec plan(const PlanInput& input) {
   spec.cgroups_path = fmt::format("/jigsaw-{}", input.id);
   spec.limits = cgroups::parse_limits(options.limits);
   spec.sysctl = sysctls_of(options);
+  for (const GrantedDevice& granted : options.devices) {
+    spec.devices.push_back(granted.device);
+  }
   if (!options.privileged) {
     spec.limits.devices.insert(spec.limits.devices.begin(), cgroups::DeviceRule{});
+    for (const GrantedDevice& granted : options.devices) {
+      spec.limits.devices.push_back(granted.rule);
+    }
     const auto masked = rootfs::default_masked_paths();
     const auto read_only = rootfs::default_read_only_paths();
     spec.masked_paths.assign(masked.begin(), masked.end());

@@ -7,19 +7,12 @@
 #include <vector>
 
 #include "cgroups/limits.h"
+#include "engine/surroundings.h"
 #include "image/config.h"
 #include "runtime/spec.h"
 #include "security/user.h"
 
 namespace jigsaw::engine {
-
-struct Volume {
-  std::string source;       // absolute path on the host
-  std::string destination;  // absolute path in the container
-  bool read_only = false;
-};
-// "SOURCE:DESTINATION[:ro|rw]". A relative source is taken from the current directory. Throws.
-Volume parse_volume(const std::string& text);
 
 struct RunOptions {
   std::string image;                          // a reference, or an id of an image in the store
@@ -29,10 +22,14 @@ struct RunOptions {
   std::vector<std::string> environment;       // NAME=value, or NAME to take ours
   std::string working_directory;
   std::string user;                           // user[:group], names or numbers
+  std::vector<std::string> groups;            // further ones, names or numbers
   std::string hostname;                       // default: the first 12 digits of the id
   std::string network = "none";               // "none" or "host"
+  std::vector<std::string> hosts;             // lines for /etc/hosts, with their ends
   std::vector<Volume> volumes;
+  std::vector<GrantedDevice> devices;
   std::vector<std::string> tmpfs;             // DIR[:options]
+  std::string shm_size;                       // of /dev/shm: "64m"
   std::vector<std::string> add_capabilities;  // "NET_ADMIN", "CAP_NET_ADMIN", "ALL"
   std::vector<std::string> drop_capabilities;
   std::vector<std::string> ulimits;           // nofile=1024:2048

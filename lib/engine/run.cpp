@@ -32,11 +32,12 @@ void write_own_files(const std::string& place, const RunOptions& options, const 
     files::write_all(file.get(), text, path);
   };
   write("hostname", hostname + "\n");
+  const std::string more = text::join(options.hosts, "");
   if (options.network == "host") {
-    write("hosts", files::read_if_exists("/etc/hosts").value_or(""));
+    write("hosts", files::read_if_exists("/etc/hosts").value_or("") + more);
     write("resolv.conf", files::read_if_exists("/etc/resolv.conf").value_or(""));
   } else {
-    write("hosts", fmt::format("127.0.0.1\tlocalhost {0}\n::1\tlocalhost {0}\n", hostname));
+    write("hosts", fmt::format("127.0.0.1\tlocalhost {0}\n::1\tlocalhost {0}\n", hostname) + more);
   }
 }
 
@@ -126,7 +127,11 @@ int run(const Paths& paths, const RunOptions& options, const std::function<int()
 
   const Fd root = mount_layers(store, layers, changes(paths, container.id), own);
   const std::string wanted_user = options.user.empty() ? image.config.config.user : options.user;
-  const security::User user = security::resolve_user(wanted_user, security::read_account_files(root.get()));
+  const security::AccountFiles accounts = security::read_account_files(root.get());
+  security::User user = security::resolve_user(wanted_user, accounts);
+  for (const std::string& group : options.groups) {
+    user.groups.push_back(security::resolve_group(group, accounts));
+  }
   write_own_files(own, options, options.hostname.empty() ? container.id.substr(0, 12) : options.hostname);
   const runtime::Spec spec = plan(
       {.config = image.config.config, .options = options, .user = user, .id = container.id, .files = own});

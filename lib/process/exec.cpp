@@ -3,11 +3,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/files.h"
 #include "base/text.h"
 #include "process/signals.h"
 
 namespace jigsaw::process {
+namespace {
+
+constexpr size_t kAssignmentsLimit = 1U << 20;  // bytes of a file of them
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+}  // namespace
 
 const std::string* find_variable(const std::vector<std::string>& environment, std::string_view name) {
   for (const std::string& variable : environment) {
@@ -29,6 +38,41 @@ void set_variable(std::vector<std::string>& environment, const std::string& assi
   } else if (const char* ours = ::getenv(name.c_str()); ours != nullptr) {
     environment.push_back(name + "=" + ours);
   }
+}
+
+std::vector<std::string> read_assignments(const std::string& path) {
+  std::string content = files::read(path, kAssignmentsLimit);
+  if (content.starts_with(kByteOrderMark)) {
+    content.erase(0, kByteOrderMark.size());
+  }
+  std::vector<std::string> result;
+  int number = 0;
+  for (std::string_view line : text::lines(content)) {
+    ++number;
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    }
+    if (line.empty() || line.starts_with('#')) {
+      continue;
+    }
+    const std::string_view name = line.substr(0, line.find('='));
+    if (name.empty() || name.find_first_of(" \t") != std::string_view::npos || line.find('\0') != std::string_view::npos) {
+      throw fail("{}, line {}: {} is no name of a variable", path, number, text::quoted(name)).with_hint("write NAME=value, or NAME to hand on ours");
+    }
+    result.emplace_back(line);
+  }
+  return result;
+}
+
+std::vector<std::string> with_assignments_of(const std::vector<std::string>& files, std::vector<std::string> assignments) {
+  std::vector<std::string> result;
+  for (const std::string& file : files) {
+    const std::vector<std::string> read = read_assignments(file);
+    result.insert(result.end(), read.begin(), read.end());
+  }
+  result.insert(result.end(), std::make_move_iterator(assignments.begin()), std::make_move_iterator(assignments.end()));
+  return result;
 }
 
 std::vector<std::string> container_environment(const std::vector<std::string>& assignments) {

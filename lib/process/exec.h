@@ -29,6 +29,11 @@ const std::string* find_variable(const std::vector<std::string>& environment, st
 // Sets NAME=value in `environment`, in the place of a former value. A word without "=" takes the value that we have
 // ourselves and is left out if we have none, as docker run --env does. Throws if the name is empty.
 void set_variable(std::vector<std::string>& environment, const std::string& assignment);
+// The assignments of a file, in order: a line each, "NAME=value" or "NAME" as set_variable() takes them; empty lines and those that
+// begin with '#' are none. The value is all that follows, quotes too, as docker run --env-file reads it. Throws if a name has blanks.
+std::vector<std::string> read_assignments(const std::string& path);
+// Those of all `files`, then `assignments`, which count more.
+std::vector<std::string> with_assignments_of(const std::vector<std::string>& files, std::vector<std::string> assignments);
 // What a program in a container starts with: a PATH, HOME=/root, our TERM, and `assignments` as set_variable() takes
 // them. Nothing else of ours goes in.
 std::vector<std::string> container_environment(const std::vector<std::string>& assignments);

@@ -47,14 +47,15 @@ bool is_device(const struct stat& status, const Device& device) {
 }
 
 void bind_from_host(int directory, const std::string& name, const Device& device) {
-  const Fd host = sys::clone_mount(AT_FDCWD, device.path, sys::Depth::kThisMount,
+  const std::string& source = device.source.empty() ? device.path : device.source;
+  const Fd host = sys::clone_mount(AT_FDCWD, source, sys::Depth::kThisMount,
                                    "in a user namespace mknod is forbidden: the host's own device is shown");
   struct stat found {};
-  check(::fstat(host.get(), &found), "stat {}", device.path);
+  check(::fstat(host.get(), &found), "stat {}", source);
   if (!is_device(found, device)) {  // another file of that name is not what was asked for
-    throw fail("{} is not the device {} {}:{} on this machine", device.path, device.type, device.major, device.minor);
+    throw fail("{} is not the device {} {}:{} on this machine", source, device.type, device.major, device.minor);
   }
-  sys::mount_setattr(host.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC}, sys::Depth::kThisMount, device.path,
+  sys::mount_setattr(host.get(), {.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC}, sys::Depth::kThisMount, source,
                      "a device is no program");
   Fd place(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!place) {

@@ -21,6 +21,7 @@ struct Device {
   mode_t mode = 0666;
   uid_t uid = 0;
   gid_t gid = 0;
+  std::string source{};  // the host's path, where it has to be bound; "": the same
 };
 
 std::vector<Device> default_devices();

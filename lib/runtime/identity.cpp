@@ -41,9 +41,12 @@ void set_groups(const Process& process) {
     sys::setgroups(process.additional_gids, "the groups of whoever called us are not the container's (CVE-2022-36109)");
   } catch (const Error& error) {
     // In a user namespace made without privilege setgroups(2) is switched off; then there are none to drop.
-    if (error.error_number() != EPERM || !process.additional_gids.empty() ||
-        files::read_if_exists("/proc/self/setgroups").value_or("deny") != "deny\n") {
+    if (error.error_number() != EPERM || files::read_if_exists("/proc/self/setgroups").value_or("deny") != "deny\n") {
       throw;
+    }
+    if (!process.additional_gids.empty()) {
+      throw Error("further groups can't be given: in this user namespace setgroups(2) is switched off",
+                  "a range for the user in /etc/subgid, and newgidmap, make one in which it is not");
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -65,6 +66,28 @@ TEST_F(Jigsaw, ItHoldsDockersCapabilitiesAndAFilter) {
   EXPECT_EQ(in_base("cat /proc/kcore | wc -c; echo x > /proc/sysrq-trigger").code, 1);
 }
 
+TEST_F(Jigsaw, ADeviceOfTheHostIsThereAndMayBeUsedAsFarAsItWasSaid) {
+  const auto use = [&](const std::string& device) {
+    return in_base("(: < /dev/log) && echo read; (: > /dev/log) && echo written; mknod /other c 1 11; (: > /other) && echo around",
+                   {"--device", device, "--cap-add", "SYSLOG"}).out;
+  };
+  EXPECT_EQ(in_base("ls /dev/kmsg").code, 1);
+  EXPECT_EQ(use("/dev/kmsg:/dev/log"), "read\nwritten\naround\n");
+  EXPECT_EQ(use("/dev/kmsg:/dev/log:r"), "read\n");
+  EXPECT_EQ(use("/dev/kmsg:/dev/log:w"), "written\naround\n");
+  files::make_directories(room("nodes/deep"));
+  ASSERT_EQ(::mknod(room("nodes/deep/one").c_str(), S_IFCHR | 0640, makedev(1, 11)), 0);
+  EXPECT_EQ(in_base("stat -c '%t:%T %a' /dev/all/deep/one", {"--device", room("nodes") + ":/dev/all"}).out, "1:b 640\n");
+}
+
+TEST_F(Jigsaw, NamesGroupsVariablesAndSharedMemoryAreGivenToIt) {
+  files::replace(room("variables"), "# ours\nA=1\n\n  B=two words \nC=file\n", {.mode = 0600, .sync = false});
+  const Result result = in_base("grep db /etc/hosts; id -G; echo $A/$B/$C; df -k /dev/shm | tail -1 | awk '{print $2}'",
+                                {"--add-host", "db:10.0.0.7", "--add-host", "db6:[fd00::7]", "--group-add", "777", "-e", "C=word", "--env-file",
+                                 room("variables"), "--shm-size", "1m"});
+  EXPECT_EQ(result.out, "10.0.0.7\tdb\nfd00::7\tdb6\n0 777\n1/two words /word\n1024\n") << result.err;
+}
+
 TEST_F(Jigsaw, ExitCodesPassThrough) {
   EXPECT_EQ(in_base("exit 7").code, 7);
   EXPECT_EQ(in_base("kill -9 $$; sleep 1").code, 0) << "PID 1 is deaf to its own SIGKILL";
@@ -101,6 +124,14 @@ TEST_F(Jigsaw, BadInputIsOneClearLine) {
       {{"run", "--network", "mars", "jigsaw/base", "true"}, "unknown network \"mars\""},
       {{"run", "--cap-add", "FLY", "jigsaw/base", "true"}, "FLY"},
       {{"run", "-v", "/no/such/source:/x", "jigsaw/base", "true"}, "does not exist"},
+      {{"run", "--device", "/dev/nothing", "jigsaw/base", "true"}, "the device \"/dev/nothing\" does not exist"},
+      {{"run", "--device", "/etc/passwd", "jigsaw/base", "true"}, "is no device, and no directory with one"},
+      {{"run", "--device", "/dev/null:/dev/x:rx", "jigsaw/base", "true"}, "is no device of the host"},
+      {{"run", "--add-host", "db", "jigsaw/base", "true"}, "--add-host must be NAME:ADDRESS"},
+      {{"run", "--add-host", "d b:1.2.3.4", "jigsaw/base", "true"}, "is no name of a host"},
+      {{"run", "--env-file", "/no/file", "jigsaw/base", "true"}, "/no/file"},
+      {{"run", "--group-add", "crowd", "jigsaw/base", "true"}, "crowd"},
+      {{"run", "--shm-size", "0", "jigsaw/base", "true"}, "--shm-size must be more than nothing"},
       {{"run", "-u", "nobody-knows-him", "jigsaw/base", "true"}, "nobody-knows-him"},
       {{"run", "--name", "../x", "jigsaw/base", "true"}, "can't be the name of a container"},
       {{"exec", "nobody", "true"}, "no such container"},

@@ -7,6 +7,7 @@
 #include "commands/commands.h"
 #include "engine/run.h"
 #include "namespaces/furnish.h"
+#include "process/exec.h"
 
 namespace jigsaw::commands {
 namespace {
@@ -14,6 +15,9 @@ namespace {
 struct Words {
   engine::RunOptions options;
   std::vector<std::string> volumes;
+  std::vector<std::string> devices;
+  std::vector<std::string> hosts;
+  std::vector<std::string> environment_files;
   std::vector<std::string> security;
   std::string pull = "missing";
 };
@@ -26,8 +30,10 @@ void add_what_runs(CLI::App& command, Words& words) {
   command.add_option_function<std::string>("--entrypoint", replace, "program in place of the image's entry point; \"\": none");
   command.add_option("-e,--env", o.environment, "NAME=value, or NAME to hand on ours")
       ->allow_extra_args(false);
+  command.add_option("--env-file", words.environment_files, "file with a variable a line")->allow_extra_args(false);
   command.add_option("-w,--workdir", o.working_directory, "directory to start in");
   command.add_option("-u,--user", o.user, "user[:group], names or numbers");
+  command.add_option("--group-add", o.groups, "group more, a name or a number")->allow_extra_args(false);
   command.add_flag("-i,--interactive", o.interactive, "keep standard input open");
   command.add_flag("-t,--tty", o.terminal, "give the program a terminal");
 }
@@ -44,9 +50,12 @@ void add_what_it_is(CLI::App& command, Words& words) {
 void add_what_it_sees(CLI::App& command, Words& words) {
   engine::RunOptions& o = words.options;
   command.add_option("--network", o.network, "none or host")->capture_default_str();
+  command.add_option("--add-host", words.hosts, "NAME:ADDRESS, for its /etc/hosts")->allow_extra_args(false);
   command.add_option("--pid", o.pid_mode, "host: see the processes of the host");
   command.add_option("-v,--volume", words.volumes, "SOURCE:DESTINATION[:ro]")->allow_extra_args(false);
   command.add_option("--tmpfs", o.tmpfs, "DIR[:options]: a file system in memory")->allow_extra_args(false);
+  command.add_option("--shm-size", o.shm_size, "size of /dev/shm (default: 64m)");
+  command.add_option("--device", words.devices, "device of the host: SOURCE[:DESTINATION][:rwm]")->allow_extra_args(false);
   command.add_flag("--read-only", o.read_only, "no writable layer");
 }
 
@@ -69,6 +78,14 @@ void finish(Words& words) {
   for (const std::string& volume : words.volumes) {
     o.volumes.push_back(engine::parse_volume(volume));
   }
+  for (const std::string& device : words.devices) {
+    const auto granted = engine::parse_device(device);
+    o.devices.insert(o.devices.end(), granted.begin(), granted.end());
+  }
+  for (const std::string& host : words.hosts) {
+    o.hosts.push_back(engine::parse_host(host));
+  }
+  o.environment = process::with_assignments_of(words.environment_files, std::move(o.environment));
   for (const std::string& option : words.security) {
     if (option == "no-new-privileges" || option == "no-new-privileges=true" ||
         option == "no-new-privileges:true") {

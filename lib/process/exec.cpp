@@ -1,5 +1,6 @@
 #include "process/exec.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,7 +42,7 @@ void set_variable(std::vector<std::string>& environment, const std::string& assi
 }
 
 std::vector<std::string> read_assignments(const std::string& path) {
-  std::string content = files::read(path, kAssignmentsLimit);
+  std::string content = files::read_fd(files::open(path, O_RDONLY | O_NOCTTY).get(), path, kAssignmentsLimit);  // a pipe too: <(...)
   if (content.starts_with(kByteOrderMark)) {
     content.erase(0, kByteOrderMark.size());
   }

@@ -73,7 +73,7 @@ void make_node(int directory, const std::string& name, const Device& device) {
     if (error.error_number() == EEXIST && ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && is_device(status, device)) {
       return;
     }
-    throw;
+    throw system_error(error.error_number(), fmt::format("make the device {}", device.path));
   }
   if (device.uid != 0 || device.gid != 0) {
     const Fd node = files::open_at(directory, name, O_PATH | O_NOFOLLOW);

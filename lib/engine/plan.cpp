@@ -77,7 +77,9 @@ std::vector<runtime::MountPoint> mounts_of(const PlanInput& input) {
   for (const rootfs::Mount& mount : rootfs::default_mounts()) {
     result.emplace_back(runtime::MountPoint{mount, {}});
     if (mount.destination == "/dev/shm" && !options.shm_size.empty()) {
-      result.back().options = {"mode=1777", fmt::format("size={}", shm_bytes(options))};
+      std::vector<std::string>& words = result.back().options;
+      std::replace_if(words.begin(), words.end(), [](const std::string& word) { return word.starts_with("size="); },
+                      fmt::format("size={}", shm_bytes(options)));
     }
   }
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {

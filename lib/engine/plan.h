@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cgroups/limits.h"
-#include "engine/surroundings.h"
+#include "engine/grants.h"
 #include "image/config.h"
 #include "runtime/spec.h"
 #include "security/user.h"

@@ -46,6 +46,9 @@ std::vector<std::string> read_assignments(const std::string& path) {
   if (content.starts_with(kByteOrderMark)) {
     content.erase(0, kByteOrderMark.size());
   }
+  if (content.find('\0') != std::string::npos) {
+    throw fail("{} holds a NUL byte: it is no list of variables", path);
+  }
   std::vector<std::string> result;
   int number = 0;
   for (std::string_view line : text::lines(content)) {
@@ -58,7 +61,7 @@ std::vector<std::string> read_assignments(const std::string& path) {
       continue;
     }
     const std::string_view name = line.substr(0, line.find('='));
-    if (name.empty() || name.find_first_of(" \t") != std::string_view::npos || line.find('\0') != std::string_view::npos) {
+    if (name.empty() || name.find_first_of(" \t") != std::string_view::npos) {
       throw fail("{}, line {}: {} is no name of a variable", path, number, text::quoted(name)).with_hint("write NAME=value, or NAME to hand on ours");
     }
     result.emplace_back(line);

@@ -43,7 +43,7 @@ TEST_F(Assignments, AreALineEachAndTheValueIsAllThatFollows) {
 TEST_F(Assignments, ANameWithBlanksOrNoneIsRefusedWithItsLine) {
   EXPECT_THAT(error_of("A=1\nB C=2\n"), HasSubstr("line 2: \"B C\" is no name of a variable"));
   EXPECT_THAT(error_of("=1\n"), HasSubstr("line 1"));
-  EXPECT_THAT(error_of(std::string("A=1\0\n", 5)), HasSubstr("line 1"));
+  EXPECT_THAT(error_of(std::string("A=1\0\n", 5)), HasSubstr("holds a NUL byte"));
 }
 
 TEST_F(Assignments, OfTheCommandLineCountMoreThanThoseOfFiles) {

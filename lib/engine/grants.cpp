@@ -1,4 +1,4 @@
-#include "engine/surroundings.h"
+#include "engine/grants.h"
 
 #include <arpa/inet.h>
 #include <sys/stat.h>
@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <optional>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/text.h"
 
 namespace jigsaw::engine {
@@ -22,49 +22,51 @@ bool is_access(std::string_view text) {
   return !text.empty() && text.size() <= 3 && text.find_first_not_of("rwm") == std::string_view::npos;
 }
 
-// Nothing if it is no device.
-std::optional<GrantedDevice> device_at(const std::string& source, const std::string& destination, std::string_view access) {
-  struct stat status {};
-  check(::stat(source.c_str(), &status), "look at the device {}", source);
-  const bool block = S_ISBLK(status.st_mode);
-  if (!block && !S_ISCHR(status.st_mode)) {
-    return std::nullopt;
-  }
+bool is_device(const struct stat& status) { return S_ISBLK(status.st_mode) || S_ISCHR(status.st_mode); }
+
+GrantedDevice granted(const std::string& source, const struct stat& status, const std::string& destination, std::string_view access) {
   using Rule = cgroups::DeviceRule;
-  return GrantedDevice{.device = {.path = destination,
-                                  .type = block ? 'b' : 'c',
-                                  .major = major(status.st_rdev),
-                                  .minor = minor(status.st_rdev),
-                                  .mode = status.st_mode & 0777,
-                                  .uid = status.st_uid,
-                                  .gid = status.st_gid,
-                                  .source = source},
-                       .rule = {Rule::Answer::kAllow, block ? Rule::Kind::kBlock : Rule::Kind::kCharacter, major(status.st_rdev),
-                                minor(status.st_rdev), std::string(access)}};
+  const bool block = S_ISBLK(status.st_mode);
+  return {.device = {.path = destination,
+                     .type = block ? 'b' : 'c',
+                     .major = major(status.st_rdev),
+                     .minor = minor(status.st_rdev),
+                     .mode = status.st_mode & 0777,
+                     .uid = status.st_uid,
+                     .gid = status.st_gid,
+                     .source = source},
+          .rule = {Rule::Answer::kAllow, block ? Rule::Kind::kBlock : Rule::Kind::kCharacter, major(status.st_rdev), minor(status.st_rdev),
+                   std::string(access)}};
 }
 
 // Links and other file systems (/dev/pts, /dev/shm) are left out: what they hold is not the directory's. So is the console: a
 // container with a terminal has one of its own.
-std::vector<GrantedDevice> devices_in(const std::string& source, const std::string& destination, std::string_view access) {
-  struct stat top {};
-  check(::stat(source.c_str(), &top), "look at {}", source);
+std::vector<GrantedDevice> devices_in(const std::string& source, dev_t file_system, const std::string& destination, std::string_view access) {
   std::vector<GrantedDevice> found;
-  using Walk = std::filesystem::recursive_directory_iterator;
-  for (Walk at(source, std::filesystem::directory_options::skip_permission_denied); at != Walk(); ++at) {
-    const std::string path = at->path().string();
+  for (const std::string& name : files::list(source)) {
+    const std::string path = fmt::format("{}/{}", source, name);
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) {
+    if (::lstat(path.c_str(), &status) != 0 || path == "/dev/console") {
       continue;  // gone meanwhile, as devices may
     }
-    if (status.st_dev != top.st_dev && S_ISDIR(status.st_mode)) {
-      at.disable_recursion_pending();
-    } else if ((S_ISBLK(status.st_mode) || S_ISCHR(status.st_mode)) && path != "/dev/console") {
-      if (auto device = device_at(path, destination + path.substr(source.size()), access)) {
-        found.push_back(std::move(*device));
-      }
+    const std::string inside = fmt::format("{}/{}", destination, name);
+    if (is_device(status)) {
+      found.push_back(granted(path, status, inside, access));
+    } else if (S_ISDIR(status.st_mode) && status.st_dev == file_system) {
+      const auto below = devices_in(path, file_system, inside, access);
+      found.insert(found.end(), below.begin(), below.end());
     }
   }
   return found;
+}
+
+// "/dev/x/../null/" -> "/dev/null"
+std::string plain_path(std::string_view text) {
+  std::string path = std::filesystem::path(text).lexically_normal().string();
+  while (path.size() > 1 && path.ends_with('/')) {
+    path.pop_back();
+  }
+  return path;
 }
 
 }  // namespace
@@ -85,23 +87,27 @@ Volume parse_volume(const std::string& text) {
 
 std::vector<GrantedDevice> parse_device(const std::string& text) {
   std::vector<std::string_view> parts = text::split(text, ':');
-  const std::string_view access = parts.size() > 1 && !parts.back().starts_with('/') ? parts.back() : "rwm";
+  std::string_view access = "rwm";
   if (parts.size() > 1 && !parts.back().starts_with('/')) {
+    access = parts.back();
     parts.pop_back();
   }
   if (parts.size() > 2 || !parts.front().starts_with('/') || !is_access(access)) {
     throw Error(fmt::format("{} is no device of the host", text::quoted(text)), kDeviceForm);
   }
-  const std::string source = std::filesystem::path(parts.front()).lexically_normal().string();
-  const std::string destination = std::filesystem::path(parts.back()).lexically_normal().string();
-  if (!std::filesystem::exists(source)) {
+  const std::string source = plain_path(parts.front());
+  const std::string destination = plain_path(parts.back());
+  struct stat status {};
+  const int rc = ::stat(source.c_str(), &status);
+  if (rc != 0 && errno == ENOENT) {
     throw Error(fmt::format("the device {} does not exist", text::quoted(source)), "ls /dev shows those that do");
   }
+  check(rc, "look at the device {}", source);
   std::vector<GrantedDevice> found;
-  if (std::filesystem::is_directory(source)) {
-    found = devices_in(source, destination, access);
-  } else if (auto device = device_at(source, destination, access)) {
-    found.push_back(std::move(*device));
+  if (S_ISDIR(status.st_mode)) {
+    found = devices_in(source, status.st_dev, destination, access);
+  } else if (is_device(status)) {
+    found.push_back(granted(source, status, destination, access));
   }
   if (found.empty()) {
     throw Error(fmt::format("{} is no device, and no directory with one", text::quoted(source)), "a file or directory is given with -v");

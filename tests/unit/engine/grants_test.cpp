@@ -1,4 +1,4 @@
-#include "engine/surroundings.h"
+#include "engine/grants.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,6 +32,11 @@ TEST(Devices, AreReadAsDockerReadsThem) {
   EXPECT_EQ(parse_device("/dev/null:/dev/../hole:r")[0].device.path, "/hole");
   EXPECT_EQ(parse_device("/dev/null:/hole:r")[0].rule.access, "r");
   EXPECT_EQ(parse_device("/dev/null:rw")[0].rule.access, "rw");
+  for (const GrantedDevice& each : parse_device("/dev/:/all/")) {
+    EXPECT_EQ(each.device.path, "/all" + each.device.source.substr(4));
+    EXPECT_NE(each.device.source, "/dev/console");
+    EXPECT_FALSE(each.device.source.starts_with("/dev/pts/")) << "another file system";
+  }
 }
 
 TEST(Devices, ThatAreNoneAreRefused) {
